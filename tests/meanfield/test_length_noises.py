@@ -8,7 +8,6 @@ import torch
 
 from freeness.meanfield import gradients, loss_moments
 from freeness.meanfield.gradient_walk import _Way
-from freeness.meanfield.length_noises import _total
 from freeness.network import (
     INPUT,
     Dense,
@@ -86,7 +85,7 @@ def test_lengths_behind_attention_and_hidden_units_vary_as_told(causal):
         drawn = [Simulated(seed).values(network, torch.tensor(x)) for seed in range(200)]
     ratios = []
     for name in ("attention.mixed", "attention.out", "attention", "mlp.activation", "mlp.out", "mlp"):
-        told = _total(prepared.streams[f"block1.{name}"], prepared.lengths[f"block1.{name}"])
+        told = prepared.lengths[f"block1.{name}"].total(prepared.streams[f"block1.{name}"])
         squares = np.array([values[f"block1.{name}"][0].square().mean(dim=0).numpy() for values in drawn])
         ratios.append(told.mean() / (squares.var(axis=0, ddof=1) / squares.mean(axis=0) ** 2).mean())
     assert ratios == pytest.approx([1.0] * 6, abs=0.15)

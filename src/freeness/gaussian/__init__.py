@@ -14,6 +14,7 @@ from freeness.gaussian.activations import (
 from freeness.gaussian.affine import AffineImage, affine_image
 from freeness.gaussian.bends import BendNoise as BendNoise
 from freeness.gaussian.bends import bend_noise as bend_noise
+from freeness.gaussian.bends import slope_dependence as slope_dependence
 from freeness.gaussian.covariances import Covariance, closed_covariance, covariance, has_closed_covariance
 from freeness.gaussian.custom import custom_activation
 from freeness.gaussian.hermite import hermite_coefficients, nonlinear_energy

@@ -1,4 +1,4 @@
-"""How far means over n neurons of φ(h)² and φ'(h)² lie from their expectations, and how they follow the size of h."""
+"""How far means over n neurons of φ(h)² and φ'(h)² lie from their expectations, and how these follow h and one another."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from freeness.numerics import gaussian_nodes
 
 _ORDERS = 48  # of the Hermite series; what is left out is told to c⁴⁸
 _ANGLES = 513  # between which is interpolated
+_TERMS, _TURNS = 64, 1025  # of what slopes know of values, likewise: to 1e-6
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,3 +79,29 @@ def bend_noise(function: ActivationFunction, q: float) -> BendNoise:
     total += np.multiply.outer(np.maximum(left_out, 0.0), power)
     gain, turn = rates.tolist()
     return BendNoise(gain, turn, tuple(lean.tolist()), angles, total[0] - 2 * gain**2 * cosine**2, total[1])
+
+
+@lru_cache(maxsize=64)
+def slope_dependence(
+    function: ActivationFunction, q: float
+) -> tuple[Float[np.ndarray, " angles"], Float[np.ndarray, " angles"]]:
+    """Angles, 0 to π, and E φ'φφ'φ - E φ'φ'·E φφ between Gaussians at such an angle, over E φ².
+
+    Args:
+        function: φ.
+        q: variance of its input, > 0.
+
+    Source: Mehler's formula.
+    """
+    h, weights = gaussian_nodes(q, function.kinks)
+    value, slope = function.function(h), function.derivative(h)
+    series, z, turns = np.stack([value * slope, value, slope]), h / np.sqrt(q), np.linspace(0, np.pi, _TURNS)
+    polynomial, before, left_out = np.ones_like(z), np.zeros_like(z), series**2 @ weights
+    total, power = np.zeros((3, _TURNS)), np.ones(_TURNS)
+    for n in range(_TERMS):
+        squares = (series * polynomial @ weights) ** 2
+        total, left_out = total + np.multiply.outer(squares, power), left_out - squares
+        power = power * np.cos(turns)
+        before, polynomial = polynomial, (z * polynomial - np.sqrt(n) * before) / np.sqrt(n + 1)
+    both, values, slopes = total + np.multiply.outer(np.maximum(left_out, 0.0), power)
+    return turns, (both - values * slopes) / max(float(value**2 @ weights), np.finfo(float).tiny)

@@ -16,7 +16,6 @@ from freeness.meanfield.signal_records import check_norm
 from freeness.meanfield.walk import Compiled, compiled, reads
 from freeness.network import (
     INPUT,
-    Attention,
     Network,
     Node,
     Pairs,
@@ -25,7 +24,7 @@ from freeness.network import (
     backward,
     backward_pairs,
     each_pair,
-    of_keys_alone,
+    known_by_weights,
     trained,
 )
 
@@ -224,12 +223,12 @@ class _Way:
         self, node: Node, parts: tuple[np.ndarray, ...], behind: Mapping[str, np.ndarray]
     ) -> Iterator[tuple[str, np.ndarray]]:
         """What weights alone know in front of a node: that of keys, up to the weights they are outputs of."""
-        if isinstance(node.operation, Attention):
-            grams = [
-                self._whole(name).value if self.coupled else self.prepared.streams[name].second for name in node.inputs
-            ]
-            yield node.inputs[1], of_keys_alone((grams[0], grams[1]), (parts[0], parts[1]))
-        elif node.name in behind and not isinstance(node.operation, Weights):
+        grams = tuple(
+            self._whole(name).value if self.coupled else self.prepared.streams[name].second for name in node.inputs
+        )
+        for number, part in known_by_weights(node.operation, grams, parts).items():
+            yield node.inputs[number], part
+        if node.name in behind and not isinstance(node.operation, Weights):
             yield from zip(node.inputs, self.back(node, behind[node.name]), strict=True)
 
     def through(self, node: Node, gradient: np.ndarray) -> tuple[np.ndarray, ...]:

@@ -19,91 +19,59 @@ Source: Hotelling (1953) for one correlation; the delta method; derived for this
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple, TypeGuard
+from typing import NamedTuple
 
 import numpy as np
 
-from freeness.gaussian import bend_noise
 from freeness.network import (
-    Activation,
-    Attention,
-    Embedding,
+    TINY,
+    Length,
     Node,
-    Normalisation,
     Operation,
     Pairs,
-    Reshape,
     Step,
     Stream,
-    Sum,
-    TokenMixing,
-    Weights,
     alone,
-    head_lengths,
+    beyond_behind,
+    known_behind,
     own_sizes,
     sides,
     spread,
     widened,
 )
 
-_TINY, _ROUNDING = np.finfo(float).tiny, 1e-12
+_ROUNDING = 1e-12
 Ends = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]  # of arrays by sample and position
 
 
-class Length(NamedTuple):
-    """Of one signal: ``known`` second moments, and the relative variance ``beyond`` 2/n of the other part's mean squares."""
-
-    known: np.ndarray
-    beyond: np.ndarray
-
-    @staticmethod
-    def given(stream: Stream) -> Length:
-        """Of inputs, and behind a norm."""
-        return Length(stream.second, np.zeros(stream.variance.shape))
-
-
-def ends_lengths(operation: Operation) -> TypeGuard[Normalisation]:
+def ends_lengths(operation: Operation) -> bool:
     """Whether an operation gives the signal at every position one length."""
-    if not isinstance(operation, Normalisation):
-        return False
-    return operation.kind != "batch" and not operation.positions and operation.groups == 1
+    return operation.fixed is not None and operation.fixed.everywhere
 
 
 def length_behind(node: Node, before: Sequence[tuple[Stream, Length]], found: Stream) -> Length:
-    """Of what an operation makes. Where it has no rule here, as products, pooling and weights over tokens, that of wide layers.
+    """Of what an operation makes, by its rules.
 
     Args:
         node: the operation.
         before: the signals that it reads.
         found: behind it.
     """
-    operation, none = node.operation, np.zeros(found.variance.shape)
+    operation = node.operation
     streams, lengths = zip(*before, strict=True)
     if ends_lengths(operation):
         return Length.given(found)
-    if isinstance(operation, Reshape):
-        return Length(
-            *(array.reshape(like.shape) for array, like in zip(lengths[0], (found.second, none), strict=True))
-        )
-    if isinstance(operation, Sum):
-        return _summed(operation, streams, lengths, found)
-    beyond = 0.0
-    if isinstance(operation, Weights) and not isinstance(operation, Embedding | TokenMixing):
-        total = _total(streams[0], lengths[0])
-        beyond = total if total.shape == none.shape else float(total.mean())
-    elif isinstance(operation, Activation) and found.features:
-        bend = bend_noise(operation.function, float(streams[0].variance.mean()))
-        beyond = (bend.excess - 2) / found.features + bend.gain**2 * lengths[0].beyond
-    elif isinstance(operation, Attention) and found.features:
-        heads = (2 / found.features + 1 / operation.heads) * head_lengths(operation, tuple(streams))
-        beyond = heads + float(lengths[2].beyond.mean())
-    return Length(np.zeros(found.second.shape), none + beyond)
+    if operation.sums is not None:
+        return _summed(operation.sums, streams, lengths, found)
+    known = known_behind(operation, lengths[0].known, found.second.shape)
+    beyond = np.zeros(found.variance.shape) + beyond_behind(operation, streams, lengths, found)
+    return Length(np.zeros(found.second.shape) if known is None else known, beyond)
 
 
 class Norm(NamedTuple):
     """A norm of a network of its widths: record, signal in front of it with its length, and signal behind it in wide layers."""
 
-    layer: Normalisation
+    layer: Operation
     stream: Stream
     length: Length
     found: Stream
@@ -139,9 +107,10 @@ class Norm(NamedTuple):
         """
         if not self.stream.features:
             return np.ones(1)
-        along = free[1] + (free[0] if self.layer.kind == "layer" else 0.0)
+        fixed = self.layer.fixed
+        along = free[1] + (free[0] if fixed is not None and fixed.mean else 0.0)
         kept = np.sqrt(
-            np.maximum(1 - along / np.maximum(_own(self.stream, gradient), _TINY) / self.stream.features, 0.0)
+            np.maximum(1 - along / np.maximum(_own(self.stream, gradient), TINY) / self.stream.features, 0.0)
         )
         if pairs is None:
             ends: Ends = lambda array: alone(array, self.stream.groups)  # noqa: E731
@@ -177,25 +146,18 @@ class Norm(NamedTuple):
 
 
 def followed(operation: Operation, step: Step) -> Step:
-    """A step for pairs that says which part of them is known, too: sums and shapes, in networks of their widths."""
-    if isinstance(operation, Reshape):
+    """A step for pairs that says which part of them is known, too, in networks of their widths."""
 
-        def shaped(pairs: Pairs) -> Pairs:
-            found = step(pairs)
-            return found._replace(known=_known(pairs).reshape(found.value.shape))
-
-        return shaped
-    if not isinstance(operation, Sum):
-        return step
-    scales = np.square(operation.scales)
-
-    def summed(*pairs: Pairs) -> Pairs:
+    def known(*pairs: Pairs) -> Pairs:
         found = step(*pairs)
-        axes = found.value.ndim - 2
-        known = sum(scale * widened(_known(one), 2, axes) for scale, one in zip(scales, pairs, strict=True))
-        return found._replace(known=np.broadcast_to(known, found.value.shape))
+        if operation.sums is None:
+            part = known_behind(operation, pairs[0].known, found.value.shape)
+            return found if part is None else found._replace(known=part)
+        axes, ways = found.value.ndim - 2, zip(np.square(operation.sums), pairs, strict=True)
+        added = sum(scale * widened(_known(one), 2, axes) for scale, one in ways)
+        return found._replace(known=np.broadcast_to(added, found.value.shape))
 
-    return summed
+    return known
 
 
 def freed(
@@ -215,17 +177,17 @@ def freed(
     own = _own(stream, part)
     if ends_lengths(operation):
         return np.zeros((2, *own.shape))
-    if isinstance(operation, Sum) and free.shape[1:] == own.shape:
-        scale = operation.scales[number] ** 2
-        cosine = scale * stream.variance / np.maximum(found.variance, _TINY)
+    if operation.sums is not None and free.shape[1:] == own.shape:
+        scale = operation.sums[number] ** 2
+        cosine = scale * stream.variance / np.maximum(found.variance, TINY)
         return np.stack([scale * free[0], scale * cosine * free[1] + (1 - cosine) * own])
     return np.stack([own, own])
 
 
-def _summed(operation: Sum, streams: Sequence[Stream], lengths: Sequence[Length], found: Stream) -> Length:
+def _summed(scales: tuple[float, ...], streams: Sequence[Stream], lengths: Sequence[Length], found: Stream) -> Length:
     """Known parts add up, and so do relative variances by the squares of their shares."""
     axes, known, beyond = found.variance.ndim - 1, np.zeros(found.second.shape), np.zeros(found.variance.shape)
-    for scale, one, length in zip(np.square(operation.scales), spread(tuple(streams)), lengths, strict=True):
+    for scale, one, length in zip(np.square(scales), spread(tuple(streams)), lengths, strict=True):
         given = widened(length.known, 1, axes * found.groups)
         known = known + scale * given
         beyond = beyond + widened(length.beyond, 1, axes) * (scale * (one.variance - _own(one, given))) ** 2
@@ -241,9 +203,3 @@ def _known(pairs: Pairs) -> np.ndarray:
 def _own(stream: Stream, second: np.ndarray) -> np.ndarray:
     """The entries of equal positions."""
     return stream._replace(second=second).variance
-
-
-def _total(stream: Stream, length: Length) -> np.ndarray:
-    """Relative variance of the mean square at every position."""
-    known = _own(stream, length.known) / np.maximum(stream.variance, _TINY)
-    return (2 / stream.features if stream.features else 0.0) * (1 - known**2) + (1 - known) ** 2 * length.beyond

@@ -17,7 +17,6 @@ from numpy.typing import ArrayLike
 from freeness.errors import InputError
 from freeness.gaussian import has_closed_covariance
 from freeness.meanfield.drawn_channels import LargeError, drawn_places, normalises_batches
-from freeness.meanfield.known_part import beyond, share, together
 from freeness.meanfield.pair_noises import BatchMoments, batch_scatters
 from freeness.meanfield.patches import in_patches
 from freeness.meanfield.samples import SampleMoments
@@ -32,10 +31,12 @@ from freeness.network import (
     Pairs,
     Step,
     Stream,
-    TokenMixing,
     Weights,
+    along_front,
     backward_pairs,
-    of_keys_alone,
+    beyond,
+    known_by_weights,
+    sides,
 )
 
 _MOST = 6_000_000  # numbers that are held, of Σ as of Γ: beyond, a prediction of the table takes seconds
@@ -133,24 +134,10 @@ def _by_pairs(
             pairs_of_batch(own[node.name], given),
             pairs_of_batch(back[node.name].gamma, given),
             float(np.hypot(known[node.name].signal, missed * _spread_of(prepared.streams[node.name]))),
-            float(
-                np.linalg.norm(
-                    (
-                        known[node.name].gradient,
-                        missed,
-                        sampling_error(own[node.name], given),
-                        _shared_by_channels(node),
-                    )
-                )
-            ),
+            float(np.linalg.norm((known[node.name].gradient, missed, sampling_error(own[node.name], given)))),
         )
         for node in network.nodes
     )
-
-
-def _shared_by_channels(node: Node) -> float:
-    """What is left of a mean over one matrix of P tokens that all channels share: 1/√P."""
-    return node.operation.tokens_in**-0.5 if isinstance(node.operation, TokenMixing) else 0.0
 
 
 def _by_draws(network: Network, inputs: ArrayLike, cotangents: ArrayLike) -> tuple[LossMoments, ...] | None:
@@ -313,6 +300,12 @@ class _Gradient(NamedTuple):
     gamma: np.ndarray
     along: np.ndarray
 
+    def met(self, other: _Gradient, given: Pairs, stream: Stream) -> _Gradient:
+        """With another that comes back to the same signal: what they have in common is 2·α₁α₂ x·x beside their own Γ."""
+        (left, right), (first, second) = (sides(each.along, given.rows, stream.groups) for each in (self, other))
+        common = (left * second + first * right) * given.value * (stream.features or 0)
+        return _Gradient(self.gamma + other.gamma + common, self.along + other.along)
+
 
 def _backward(
     prepared: Compiled, pairs: Mapping[str, Pairs], end: _Gradient
@@ -343,16 +336,13 @@ def _backward(
         for name, factor in prepared.dependent(node):
             again[name] = again.get(name, 0.0) + factor * parts[0]
         for number, (name, part) in enumerate(zip(node.inputs, parts, strict=True)):
-            found = _Gradient(part, share(node, number, streams[number], behind, gradient.along))
+            found = _Gradient(part, along_front(node.operation, number, streams, behind, gradient.along))
             sizes[node.name, number] = float((part * pairs[name].value).sum())
-            if name in back:
-                common = together(back[name].along, found.along, pairs[name], prepared.streams[name])
-                found = _Gradient(back[name].gamma + part + common, back[name].along + found.along)
-            back[name] = found
+            back[name] = back[name].met(found, pairs[name], prepared.streams[name]) if name in back else found
             free[name] = free[name] + freed[number] if name in free else freed[number]
-        if isinstance(node.operation, Attention):
-            alone[node.inputs[1]] = of_keys_alone((given[0].value, given[1].value), (parts[0], parts[1]))
-        elif node.name in alone and not isinstance(node.operation, Weights):
+        for number, part in known_by_weights(node.operation, tuple(one.value for one in given), parts).items():
+            alone[node.inputs[number]] = alone.get(node.inputs[number], 0.0) + part
+        if node.name in alone and not isinstance(node.operation, Weights):
             known = backward_pairs(node.operation, given, streams, behind, step, alone[node.name])
             alone |= {name: alone.get(name, 0.0) + part for name, part in zip(node.inputs, known, strict=True)}
     return back, sizes, alone

@@ -46,7 +46,12 @@ def batch_scatters(batch: BatchMoments) -> dict[str, Scatter]:
     return {
         node.name: Scatter(
             float(np.linalg.norm(plain[node.name])),
-            float(np.linalg.norm(back[node.name] + (weighed[node.inputs[0]] if node.inputs else 0.0))),
+            float(
+                np.hypot(
+                    np.linalg.norm(back[node.name] + (weighed[node.inputs[0]] if node.inputs else 0.0)),
+                    found[node.name].own ** 0.5,
+                )
+            ),
         )
         for node in nodes
     }

@@ -136,7 +136,7 @@ def _chain(layers: int) -> Network:
 
 
 def _count(network: Network) -> int:
-    return sum(isinstance(operation, Activation) for operation in network.walk())
+    return sum(operation.bends for operation in network.walk())
 
 
 def _check(network: Network) -> None:
@@ -190,13 +190,9 @@ def largest(network: Network, start: float, step: Callable[[float], float]) -> f
     values = {INPUT: start}
     for node in network.nodes:
         given = [values[name] for name in node.inputs]
-        match node.operation:
-            case Activation():
-                values[node.name] = step(given[0])
-            case Sum(scales=scales):
-                values[node.name] = sum(scale**2 * value for scale, value in zip(scales, given, strict=True))
-            case _:
-                values[node.name] = given[0]
+        scales = node.operation.sums or (1.0,)
+        found = sum(scale**2 * value for scale, value in zip(scales, given, strict=False))
+        values[node.name] = step(found) if node.operation.bends else found
     return max(values.values())
 
 

@@ -9,19 +9,19 @@ import numpy as np
 
 from freeness.errors import InputError
 from freeness.meanfield.gram_noises import common_departures
-from freeness.meanfield.length_noises import Length, Norm, ends_lengths, followed, freed, length_behind
+from freeness.meanfield.length_noises import Norm, ends_lengths, followed, freed, length_behind
 from freeness.meanfield.repeats import Recalled, recallable
 from freeness.network import (
     INPUT,
     Activation,
     DrawnSource,
+    Length,
     Network,
     Node,
     Operation,
     Pairs,
     Step,
     Stream,
-    Sum,
     Weights,
     dependence,
     described,
@@ -52,7 +52,7 @@ class Compiled:
 
     def choice(self, node: Node) -> Node | None:
         """The node that alone reads an activation and chooses among its entries, by which the derivatives there differ."""
-        if not isinstance(node.operation, Activation):
+        if not node.operation.bends:
             return None
         readers = [one for one in self.nodes if node.name in one.inputs]
         if len(readers) != 1:
@@ -76,9 +76,10 @@ class Compiled:
             return
         streams, nodes = self.streams, {one.name: one for one in self.nodes}
         before = nodes.get(node.inputs[0]) if node.inputs else None
-        if before is None or not (isinstance(node.operation, Activation) and isinstance(before.operation, Sum)):
+        scales = None if before is None else before.operation.sums
+        if before is None or scales is None or not isinstance(node.operation, Activation):
             return
-        names, scales = before.inputs, before.operation.scales
+        names = before.inputs
         for index, name in enumerate(names):
             first = nodes.get(name)
             if first is not None and isinstance(first.operation, Activation):
@@ -135,7 +136,7 @@ class Compiled:
         """Pairs at the output."""
         found = pairs
         for node, found in self.walk(pairs):
-            bent = type(node.operation) is Activation  # the weights behind φ show it soon enough
+            bent = node.operation.bends  # the weights behind φ show it soon enough
             if not (bent or found.theta.max() < np.inf):
                 raise InputError(
                     f"expected finite kernels, got overflow behind {described(node.operation)}; the network is chaotic or "

@@ -8,17 +8,27 @@ from freeness.gaussian import (
     affine_image,
     custom_activation,
 )
+from freeness.network.along import along_front, beyond
 from freeness.network.builders import Branch, cnn, mixer, mlp, resnet
 from freeness.network.channelwise import Back as Back
 from freeness.network.channelwise import ChannelPass, TapSources, passed, taps_of
 from freeness.network.departures import GAUSSIAN as GAUSSIAN
 from freeness.network.departures import TINY as TINY
-from freeness.network.departures import Around, Departing, departing, gram_departing, turned
+from freeness.network.departures import (
+    Around,
+    Departing,
+    departing,
+    gram_departing,
+    known_by_weights,
+    participation,
+    turned,
+)
 from freeness.network.departures import lost as lost
 from freeness.network.derivatives import GivenMap, Pass, Pattern, given, over_samples, pattern
 from freeness.network.ensembles import Ensemble, Gaussian, Haar, Measured, ScaledIdentity, variance_gain
 from freeness.network.graph import Network, Node, Residual, check_plain
 from freeness.network.images import convnext, image_resnet
+from freeness.network.lengths import Length, beyond_behind, known_behind, own_sizes
 from freeness.network.moments import (
     DrawnSource,
     Pairs,
@@ -61,11 +71,8 @@ from freeness.network.operations import (
 )
 from freeness.network.operations.activation import dependence
 from freeness.network.operations.attention import at_positions as at_positions
-from freeness.network.operations.attention import head_lengths as head_lengths
-from freeness.network.operations.attention import of_keys_alone as of_keys_alone
 from freeness.network.operations.attention import softmax_weights as softmax_weights
 from freeness.network.operations.convolution import windows
-from freeness.network.operations.normalisation import own_sizes as own_sizes
 from freeness.network.operations.pooling import pooled
 from freeness.network.operations.relative import RelativeScores
 from freeness.network.operations.rotary import Rotary
@@ -93,6 +100,7 @@ __all__ = [
     "Gaussian",
     "GivenMap",
     "Haar",
+    "Length",
     "MaxPooling",
     "Measured",
     "Network",
@@ -123,8 +131,11 @@ __all__ = [
     "activation",
     "activation_names",
     "affine_image",
+    "along_front",
     "backward",
     "backward_pairs",
+    "beyond",
+    "beyond_behind",
     "check_plain",
     "cnn",
     "convnext",
@@ -138,9 +149,13 @@ __all__ = [
     "gram_departing",
     "image_resnet",
     "joined",
+    "known_behind",
+    "known_by_weights",
     "mixer",
     "mlp",
     "over_samples",
+    "own_sizes",
+    "participation",
     "passed",
     "pattern",
     "planned_transformer",

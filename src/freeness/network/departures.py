@@ -11,7 +11,7 @@ kernel in place of all its entries; derived for this project; tested by drawn ne
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import singledispatch
 from itertools import combinations
@@ -70,7 +70,8 @@ class Departing(NamedTuple):
 
     ``gains``: of the mean square behind, for that of each signal that it reads. ``added``: the relative variances that it adds to
     mean squares, and to tr ΓQ. ``returned``: those that it adds to what comes back to each signal. ``excess``: Var(x²)/(E x²)²
-    of one entry behind. ``weighed``: the gains of tr ΓQ, where they are others.
+    of one entry behind. ``weighed``: the gains of tr ΓQ, where they are others. ``own``: the relative variance of the squared
+    gradient of its own weights beyond.
     """
 
     gains: tuple[float, ...]
@@ -78,6 +79,7 @@ class Departing(NamedTuple):
     returned: tuple[float, ...]
     excess: float = GAUSSIAN
     weighed: tuple[float, ...] | None = None
+    own: float = 0.0
 
 
 @singledispatch
@@ -134,6 +136,20 @@ def _apart(stream: Stream) -> float:
     count = stream.variance[0].size
     square = stream.second.reshape(len(stream.second), count, count)
     return float((np.trace(square, axis1=1, axis2=2) - square.sum(axis=(1, 2)) / count).mean() / count)
+
+
+@singledispatch
+def known_by_weights(
+    operation: Operation, grams: tuple[np.ndarray, ...], parts: tuple[np.ndarray, ...]
+) -> Mapping[int, Float[np.ndarray, "*pairs"]]:
+    """What gradients of the weights that write a signal know beyond its Γ, by the signal's number. Register a new operation here.
+
+    Args:
+        operation: the record, whose type chooses the rule.
+        grams: second moments of the signals that it reads, of samples or of all pairs.
+        parts: Γ that comes back to each, of the same shapes.
+    """
+    return {}
 
 
 @departing.register

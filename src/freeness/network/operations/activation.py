@@ -8,7 +8,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -22,11 +22,15 @@ from freeness.gaussian import (
     bend_noise,
     lattice,
     normal_points,
+    second_moment_slope,
+    slope_dependence,
     standardised,
     transfer,
 )
-from freeness.network.departures import Around, Departing, cosines, departing, row_shares, turned
+from freeness.network.along import along_front, beyond
+from freeness.network.departures import TINY, Around, Departing, cosines, departing, row_shares, turned
 from freeness.network.derivatives import GivenMap, Pass, diagonal, given
+from freeness.network.lengths import Length, beyond_behind
 from freeness.network.moments import (
     Latent,
     Pairs,
@@ -221,3 +225,30 @@ def _(layer: Activation, around: Around) -> Departing:
 def _(layer: Activation, size: Callable[[int], float], count: int) -> tuple[tuple[float, ...], ...]:
     """E φ'² grows with q by d ln E φ'²/d ln q."""
     return ((bend_noise(layer.function, size(0)).turn,),)
+
+
+@beyond_behind.register
+def _(layer: Activation, streams: tuple[Stream, ...], lengths: Sequence[Length], behind: Stream) -> np.ndarray | float:
+    """φ² of a Gaussian beyond what its own square has."""
+    if not behind.features:
+        return 0.0
+    bend = bend_noise(layer.function, float(streams[0].variance.mean()))
+    return (bend.excess - 2) / behind.features + bend.gain**2 * lengths[0].beyond
+
+
+@along_front.register
+def _(layer: Activation, number: int, streams: tuple[Stream, ...], behind: Stream, along: np.ndarray) -> np.ndarray:
+    """E hφ'(h)φ(h) = q·d/dq E φ²."""
+    return second_moment_slope(layer.function, float(streams[0].variance.mean())) * along
+
+
+@beyond.register
+def _(layer: Activation, along: np.ndarray, given: Pairs, stream: Stream, behind: Stream) -> np.ndarray | float:
+    """α(a)α(b)·(E φ'φφ'φ - E φ'φ'·E φφ) for each neuron, by the correlation in front, at the mean variance."""
+    if not along.any():
+        return 0.0
+    turns, apart = slope_dependence(layer.function, float(stream.variance.mean()))
+    one, other = sides(np.sqrt(np.maximum(stream.variance, TINY)), given.rows, stream.groups)
+    found = np.interp(np.arccos(np.clip(given.value / (one * other), -1.0, 1.0)), turns, apart)
+    left, right = sides(along * np.sqrt(behind.variance), given.rows, stream.groups)
+    return left * right * found * (stream.features or 0)

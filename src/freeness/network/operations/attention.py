@@ -32,7 +32,8 @@ import numpy as np
 from jaxtyping import Float
 
 from freeness.errors import InputError, is_real, is_size
-from freeness.network.departures import TINY, Around, Departing, departing, gram_departing, turned
+from freeness.network.departures import TINY, Around, Departing, departing, gram_departing, known_by_weights, turned
+from freeness.network.lengths import Length, beyond_behind
 from freeness.network.moments import Pairs, Step, Stream, backward, backward_pairs, check_independent, joined, together
 from freeness.network.operation import Operation, described
 from freeness.network.operations.relative import RelativeScores
@@ -184,16 +185,17 @@ def _(operation: Attention, streams: tuple[Stream, ...], behind: Stream) -> tupl
     return (0.0, 0.0, 1.0), 0.0
 
 
-def head_lengths(operation: Attention, streams: tuple[Stream, ...]) -> Float[np.ndarray, " samples *positions"]:
-    """Relative variance of one head's mean square at every query, over draws of A.
-
-    Args:
-        operation: the record.
-        streams: queries, keys and values.
-    """
+@beyond_behind.register
+def _(
+    operation: Attention, streams: tuple[Stream, ...], lengths: Sequence[Length], behind: Stream
+) -> np.ndarray | float:
+    """Of the values, and of every head's mean square over draws of A, each times what its channels add."""
+    if not behind.features:
+        return 0.0
     weights = _weights(operation, streams)
     own = ((weights @ _square(streams[2])[:, None]) * weights).sum(axis=-1)
-    return (own.var(axis=1, ddof=1) / own.mean(axis=1) ** 2).reshape(streams[0].variance.shape)
+    spread = (own.var(axis=1, ddof=1) / own.mean(axis=1) ** 2).reshape(streams[0].variance.shape)
+    return (2 / behind.features + 1 / operation.heads) * spread + float(lengths[2].beyond.mean())
 
 
 @joined.register
@@ -284,24 +286,19 @@ def _(
     )
 
 
-def of_keys_alone(
-    grams: tuple[np.ndarray, np.ndarray], back: tuple[np.ndarray, np.ndarray]
-) -> Float[np.ndarray, "*pairs"]:
+@known_by_weights.register
+def _(operation: Attention, grams: tuple[np.ndarray, ...], back: tuple[np.ndarray, ...]) -> dict[int, np.ndarray]:
     """What the gradient of the keys' weights knows beyond Γ of the keys: both depart together with the signal that they read.
 
     Scores are products, so Σ Γ_q∘Q = Σ Γ_k∘K in every network. What is missing of that is spread as K is about its means over
     positions.
-
-    Args:
-        grams: Q and K, of samples or of all pairs.
-        back: Γ of queries and of keys, of the same shapes.
     """
-    (query, key), (asked, answered) = grams, back
+    (query, key), (asked, answered) = grams[:2], back[:2]
     missing = float(np.vdot(asked, query)) - float(np.vdot(answered, key))
     square = _flat(key, key.ndim // 2 if key.ndim % 2 == 0 else 1)
     centred = square - square.mean(axis=-1, keepdims=True)
     centred = centred - centred.mean(axis=-2, keepdims=True)
-    return (missing / max(float(np.vdot(centred, centred)), np.finfo(float).tiny) * centred).reshape(key.shape)
+    return {1: (missing / max(float(np.vdot(centred, centred)), TINY) * centred).reshape(key.shape)}
 
 
 def _back(

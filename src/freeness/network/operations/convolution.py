@@ -14,10 +14,11 @@ import numpy as np
 from jaxtyping import Float
 
 from freeness.errors import InputError, is_size
+from freeness.network.along import along_front
 from freeness.network.channelwise import TapSources, taps_of
 from freeness.network.derivatives import Pattern, pattern
 from freeness.network.ensembles import Ensemble, Gaussian, Haar
-from freeness.network.moments import Pairs, Step, Stream, forward
+from freeness.network.moments import Pairs, Step, Stream, backward, forward
 from freeness.network.operation import Weights, described
 from freeness.network.operations.checks import check_spatial
 from freeness.network.operations.weighted import weighted
@@ -167,3 +168,12 @@ def windows(
         starts = [t * layer.dilation for t in tap]
         spatial = [slice(t, t + (n - 1) * layer.stride + 1, layer.stride) for t, n in zip(starts, sizes, strict=True)]
         yield padded[(slice(None),) * lead + tuple(spatial) * groups]
+
+
+@along_front.register
+def _(layer: Convolution, number: int, streams: tuple[Stream, ...], behind: Stream, along: np.ndarray) -> np.ndarray:
+    """W_τᵀ meets W_τ of as many windows as see a position."""
+    into, out = layer.sizes
+    alone = streams[0]._replace(second=streams[0].variance, across=False)
+    (back,) = backward(layer, (alone,), alone, along)
+    return back * (out / into)

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from freeness.errors import InputError, is_real
+from freeness.network.along import beyond
 from freeness.network.derivatives import GivenMap, Pass, diagonal, given
-from freeness.network.moments import Pairs, Step, Stream, as_kernels, backward, backward_pairs, forward
+from freeness.network.moments import Pairs, Step, Stream, as_kernels, backward, backward_pairs, forward, sides
 from freeness.network.operation import Operation, described
 
 
@@ -59,3 +60,13 @@ def _(layer: Dropout, values: tuple[np.ndarray, ...], at: Pass) -> GivenMap:
     (x,) = values
     kept = (at.rng.random(x.shape) >= layer.rate) / (1 - layer.rate)
     return GivenMap(x * kept, (diagonal(kept),))
+
+
+@beyond.register
+def _(layer: Dropout, along: np.ndarray, given: Pairs, stream: Stream, behind: Stream) -> np.ndarray | float:
+    """What a signal's own mask adds: m g of g = α m x is α m² x, m of mean 1 and fourth moment 1/kept³."""
+    kept, itself = 1 - layer.rate, np.arange(len(given.value))
+    masked = np.full(given.value.shape, 1 / kept**2 - 1)
+    masked[itself, itself] = 1 / kept**3 - 1 / kept**2
+    left, right = sides(along, given.rows, stream.groups)
+    return left * right * given.value * masked * (stream.features or 0)

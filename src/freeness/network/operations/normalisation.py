@@ -9,9 +9,11 @@ from typing import Literal
 import numpy as np
 
 from freeness.errors import InputError, is_size
+from freeness.network.along import along_front
 from freeness.network.channelwise import ChannelPass, passed
 from freeness.network.departures import TINY, Around, Departing, departing, participation, row_shares, turned
 from freeness.network.derivatives import GivenMap, Pass, diagonal, given
+from freeness.network.lengths import own_sizes
 from freeness.network.moments import Pairs, Step, Stream, alone, backward, backward_pairs, forward, sides
 from freeness.network.operation import Fixed, Operation, described
 from freeness.network.operations.checks import check_different
@@ -64,8 +66,9 @@ def _(layer: Normalisation, stream: Stream, whole: Pairs | None) -> tuple[Stream
     return _batch(layer, stream, whole) if layer.kind == "batch" else _own(layer, stream)
 
 
-def own_sizes(layer: Normalisation, stream: Stream) -> tuple[np.ndarray, np.ndarray]:
-    """What each sample is centred at and divided by: its own mean and deviation over neurons, which concentrate."""
+@own_sizes.register
+def _(layer: Normalisation, stream: Stream) -> tuple[np.ndarray, np.ndarray]:
+    """Its own mean and deviation over neurons, which concentrate."""
     square, mean = stream.variance, stream.mean
     centre = np.zeros(square.shape) if mean is None or layer.kind == "rms" else mean()
     if layer.positions:
@@ -303,3 +306,9 @@ def _(layer: Normalisation, around: Around) -> Departing:
 def _(layer: Normalisation, size: Callable[[int], float], count: int) -> tuple[tuple[float, ...], ...]:
     """What comes back is divided by the size."""
     return ((-1.0,),)
+
+
+@along_front.register
+def _(layer: Normalisation, number: int, streams: tuple[Stream, ...], behind: Stream, along: np.ndarray) -> np.ndarray:
+    """None along its input."""
+    return np.zeros(streams[0].variance.shape)

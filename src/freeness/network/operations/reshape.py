@@ -5,12 +5,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from freeness.errors import InputError, is_size
 from freeness.network.derivatives import UNCHANGED, GivenMap, Pass, given
+from freeness.network.lengths import Length, beyond_behind, known_behind
 from freeness.network.moments import Pairs, Step, Stream, backward, forward, unchanged
 from freeness.network.operation import Operation, described
 from freeness.network.operations.rearranged import rearranged
@@ -61,3 +63,13 @@ def _(layer: Reshape, values: tuple[np.ndarray, ...], at: Pass) -> GivenMap:
     (x,) = values
     layer.check(x.shape[2:])
     return GivenMap(x.reshape(*x.shape[:2], *layer.positions), (UNCHANGED,))
+
+
+@known_behind.register
+def _(layer: Reshape, known: np.ndarray | None, shape: tuple[int, ...]) -> np.ndarray | None:
+    return None if known is None else known.reshape(shape)
+
+
+@beyond_behind.register
+def _(layer: Reshape, streams: tuple[Stream, ...], lengths: Sequence[Length], behind: Stream) -> np.ndarray:
+    return lengths[0].beyond.reshape(behind.variance.shape)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from zlib import crc32
 
@@ -10,6 +11,7 @@ import numpy as np
 from freeness.errors import InputError
 from freeness.network.departures import GAUSSIAN, Around, Departing, departing, gram_departing, participation
 from freeness.network.ensembles import Ensemble, variance_gain
+from freeness.network.lengths import Length, beyond_behind
 from freeness.network.moments import Pairs, Step, Stream, Trained, backward, forward, same_position, trained
 from freeness.network.operation import Weights, described
 
@@ -96,9 +98,12 @@ def _(layer: TokenMixing, streams: tuple[Stream, ...], gradient: np.ndarray) -> 
 
 @departing.register
 def _(layer: TokenMixing, around: Around) -> Departing:
-    """One matrix W for all channels: of Σ Γ_at,bu W_ts Q_as,bs' W_us', a form of second degree in its entries."""
+    """One matrix W for all channels: of Σ Γ_at,bu W_ts Q_as,bs' W_us', a form of second degree in its entries.
+
+    Of a mean over P tokens that all channels share 1/P is left.
+    """
     added = around.both(lambda gamma: _form(layer, around, gamma))
-    return Departing((1.0,), added, (added[1],))
+    return Departing((1.0,), added, (added[1],), own=1 / layer.tokens_in)
 
 
 def _form(layer: TokenMixing, around: Around, gamma: np.ndarray | None) -> float:
@@ -119,6 +124,12 @@ def _form(layer: TokenMixing, around: Around, gamma: np.ndarray | None) -> float
 def _(layer: TokenMixing, streams: tuple[Stream, ...], behind: Stream) -> tuple[tuple[float, ...], float]:
     """The same for all channels, over which nothing fluctuates."""
     return (1.0,), 0.0
+
+
+@beyond_behind.register
+def _(layer: TokenMixing, streams: tuple[Stream, ...], lengths: Sequence[Length], behind: Stream) -> float:
+    """Not followed."""
+    return 0.0
 
 
 def _sum(array: np.ndarray, across: bool) -> np.ndarray:

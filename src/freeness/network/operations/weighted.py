@@ -8,9 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from freeness.errors import InputError
+from freeness.network.along import along_front, beyond, over_positions
 from freeness.network.derivatives import pattern
-from freeness.network.ensembles import Ensemble, ScaledIdentity, variance_gain
-from freeness.network.moments import Pairs, Step, Stream, Trained, backward, trained
+from freeness.network.ensembles import Ensemble, Haar, ScaledIdentity, variance_gain
+from freeness.network.moments import Pairs, Step, Stream, Trained, backward, sides, trained
 from freeness.network.operation import Weights, described
 
 
@@ -118,3 +119,19 @@ def _(layer: Weights, streams: tuple[Stream, ...], gradient: np.ndarray) -> Trai
         weights = (by_place * (stream.second.reshape(-1, inner) @ (taps**2).sum(axis=0).T)).sum(axis=1)
         shared = by_place.sum(axis=1)
     return Trained(layer.entries / len(taps) * weights, float(layer.bias) * shared)
+
+
+@beyond.register
+def _(operation: Weights, along: np.ndarray, given: Pairs, stream: Stream, behind: Stream) -> np.ndarray | float:
+    """WᵀW of Gaussian W departs from a multiple of 1 along x."""
+    if isinstance(operation.weights, Haar):
+        return 0.0
+    left, right = sides(along_front(operation, 0, (stream,), behind, along), given.rows, stream.groups)
+    return left * right * given.value * (stream.features or 0)
+
+
+@along_front.register
+def _(operation: Weights, number: int, streams: tuple[Stream, ...], behind: Stream, along: np.ndarray) -> np.ndarray:
+    """WᵀW is σ_w²N'/N on average."""
+    into, out = operation.sizes
+    return over_positions(variance_gain(operation.weights, into, out) * out / into * along, streams[0])
