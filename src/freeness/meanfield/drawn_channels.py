@@ -288,7 +288,10 @@ def _around(
     widths: Mapping[str, int],
 ) -> Channels:
     way, value = ways[node.name], values[node.name]
-    through = () if isinstance(way, ChannelWeights) else way(value)
+    if isinstance(way, ChannelWeights):
+        through = () if sums_channels(node) else (way.back(value, len(values[node.inputs[0]])),)
+    else:
+        through = way(value)
     counts = widths[node.name], tuple(widths[name] for name in node.inputs)
     return Channels(tuple(values[name] for name in node.inputs), value, *gradients, through, counts)
 

@@ -47,7 +47,7 @@ from freeness.network.moments import alone as alone
 from freeness.network.moments import sides as sides
 from freeness.network.moments import spread as spread
 from freeness.network.moments import widened as widened
-from freeness.network.operation import INPUT, Operation, Weights, described
+from freeness.network.operation import INPUT, Fixed, Operation, Weights, described
 from freeness.network.operations import (
     Activation,
     Attention,
@@ -96,6 +96,7 @@ __all__ = [
     "Dropout",
     "Embedding",
     "Ensemble",
+    "Fixed",
     "Flatten",
     "Gaussian",
     "GivenMap",

@@ -28,6 +28,7 @@ from freeness.network import (
     described,
 )
 from freeness.operators import WiredEquation
+from freeness.spectra import wired_operations as wired_operations  # registers its rules
 from freeness.spectra.graph import CHANNELS, NetworkGraph, by_channel, drawn, inputs_of
 from freeness.spectra.graph_builder import Branching, Parametrisation
 from freeness.spectra.wires import WireBuilder
