@@ -8,6 +8,7 @@ from freeness import InputError
 from freeness.gaussian import Shifted, activation, normal_points, standardised, summed_points
 from freeness.meanfield import drawn_channels, fisher_trace, gradients, kernels, loss_moments, loss_walk
 from freeness.meanfield.drawn_channels import _few, shapes_behind
+from freeness.meanfield.drawn_weights import ChannelWeights
 from freeness.network import (
     INPUT,
     Activation,
@@ -308,3 +309,27 @@ def test_what_images_ask_for_is_said(ask, message):
 
 def test_the_input_is_named_input():
     assert gradients(image_resnet((1,), 4, stem="small", ends=(3, 2)), inputs=inputs(4, 4))[0].name == INPUT
+
+
+@pytest.mark.parametrize(("channels", "groups"), [(6, 6), (6, 3), (12, 4)])
+def test_weights_in_groups_have_gradients_by_channels_of_their_own_group(channels, groups):
+    """Against automatic differentiation; twice as many channels as the layer has are two copies of it."""
+    rng = np.random.default_rng(5)
+    weights = ChannelWeights(Convolution(6, 6, (3,), Gaussian(1.0), "zeros", groups=groups * 6 // channels), (4,), rng)
+    x, gradient = rng.standard_normal((2, channels, 2, 4)).astype(np.float32)
+    behind = weights.ahead(x, channels)
+    own = torch.zeros(channels, channels // groups, 3, dtype=torch.float64, requires_grad=True)
+    seen, back = (torch.tensor(array).double().swapaxes(0, 1) for array in (x, gradient))
+    (torch.nn.functional.conv1d(seen, own, padding=1, groups=groups) * back).sum().backward()
+    assert behind.shape == x.shape
+    assert weights.trained(x, gradient).weights == pytest.approx(float(own.grad.square().sum()), rel=1e-5)
+
+
+def test_taps_of_each_channel_between_batch_norms_are_those_of_drawn_networks():
+    """A norm behind takes the direction along the taps away: of three, squared gradients were told 3/2 too large."""
+    taps = Convolution(WIDTH, WIDTH, (3, 1), Gaussian(1.0), "zeros", groups=WIDTH)
+    network = Network((conv(3), BATCH, taps, BATCH, RELU, Pooling(None), Dense(WIDTH, 10, Gaussian(1.0))))
+    images = inputs(4, 4)
+    assert_drawn(gradients(network, inputs=images), network, images, 12, 0.05)
+    told = loss_moments(network, images, np.random.default_rng(1).standard_normal((4, 10)))
+    assert all(0 < node.gradient_scatter < 1 for node in told)

@@ -146,18 +146,20 @@ class ChannelWeights:
         """Of the loss gradient of the weights, and of a bias that is trained."""
         every = taps_of(self.layer, self.front, True).source
         flat, slopes = x.reshape(*x.shape[:2], -1), gradient.reshape(len(gradient), -1)
-        products = slopes.T @ slopes if slopes.shape[1] < len(x) else None
+        products = slopes.T @ slopes if self.groups == 1 and slopes.shape[1] < len(x) else None
+        apart = 1 if self.groups == 1 else self.groups * len(gradient) // self.layer.sizes[1]
         ahead, back = np.zeros(len(x)), np.zeros(len(gradient))
         for seen in self._windows(flat, every):
             inputs = seen.reshape(len(x), -1)
             if products is None:
-                squares = np.square(slopes @ inputs.T, dtype=float)
-                ahead, back = ahead + squares.sum(axis=0), back + squares.sum(axis=1)
+                each = slopes.reshape(apart, -1, slopes.shape[1]), inputs.reshape(apart, -1, slopes.shape[1])
+                squares = np.square(each[0] @ each[1].swapaxes(1, 2), dtype=float)
+                ahead, back = ahead + squares.sum(axis=1).ravel(), back + squares.sum(axis=2).ravel()
             else:
                 ahead = ahead + ((inputs @ products) * inputs).sum(axis=1, dtype=float)
                 back = back + ((slopes @ (inputs.T @ inputs)) * slopes).sum(axis=1, dtype=float)
         shared = float(np.square(slopes.sum(axis=1), dtype=float).sum())
-        total = self.layer.entries / (len(every) * len(x)) * float(ahead.sum())
+        total = self.layer.entries * apart / (len(every) * len(x)) * float(ahead.sum())
         spreads = spread_of(ahead) - spread_of(by_channel(x)), spread_of(back) - spread_of(by_channel(gradient))
         return TrainedChannels(total, float(self.layer.bias) * shared, spreads)
 
