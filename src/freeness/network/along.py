@@ -18,7 +18,7 @@ from freeness.network.departures import TINY
 from freeness.network.moments import Pairs, Stream
 from freeness.network.operation import Operation
 
-Along = Float[np.ndarray, " samples *positions"]
+Along = Float[np.ndarray, " samples *_"]
 
 
 @singledispatch

@@ -26,7 +26,7 @@ from freeness.network.operation import Operation, Weights
 
 GAUSSIAN = 2.0  # Var(h²)/(E h²)²
 TINY = np.finfo(float).tiny
-Square = Float[np.ndarray, "entries entries"]
+Square = Float[np.ndarray, "_ _"]
 
 
 @dataclass(frozen=True, eq=False)
