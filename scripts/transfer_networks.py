@@ -1,4 +1,4 @@
-"""Seven families of networks that grow eightfold in width and in depth, with the data they learn: the pairs of docs/transfer.md.
+"""Nine families of networks that grow eightfold in width and in depth, with the data they learn: the pairs of docs/transfer.md.
 
 Small ones are 16 wide (4 channels) with one residual block or two hidden layers, so that two cores train hundreds of them.
 """
@@ -178,6 +178,16 @@ def _mlp(width: int, depth: int) -> nn.Module:
     return network
 
 
+def _relu_mlp(width: int, depth: int) -> nn.Module:
+    """A chain of ReLU layers with He weights."""
+    layers: list[nn.Module] = [nn.Flatten()]
+    for layer in range(depth):
+        linear = nn.Linear(width if layer else 196, width)
+        nn.init.kaiming_normal_(linear.weight, nonlinearity="relu")
+        layers += [linear, nn.ReLU()]
+    return nn.Sequential(*layers, nn.Linear(width, 10))
+
+
 def _residual_mlp(width: int, depth: int) -> nn.Module:
     """Pre-norm blocks of two GELU layers."""
     blocks = [
@@ -221,6 +231,16 @@ def _cnn(width: int, depth: int) -> nn.Module:
     return nn.Sequential(*layers, nn.Flatten(), nn.Linear(49 * width, 10))
 
 
+def _strided_cnn(width: int, depth: int) -> nn.Module:
+    """Convolutions with ReLU and nothing normalised, the first one of stride 2."""
+    layers: list[nn.Module] = []
+    for layer in range(depth):
+        convolution = nn.Conv2d(width if layer else 1, width, 3, 1 if layer else 2, 1)
+        nn.init.kaiming_normal_(convolution.weight, nonlinearity="relu")
+        layers += [convolution, nn.ReLU()]
+    return nn.Sequential(*layers, nn.Flatten(), nn.Linear(49 * width, 10))
+
+
 class Transposed(nn.Module):
     """A layer along positions in place of channels."""
 
@@ -259,5 +279,7 @@ FAMILIES = {
         Family("ViT", _vit, patches, 16, 1, 16, 4),
         Family("CNN", _cnn, small_images, 4, 1, 32, 1),
         Family("Mixer", _mixer, patches, 16, 1, 16, 4),
+        Family("ReLU MLP", _relu_mlp, small_images, 16, 2, 64, 8),
+        Family("strided CNN", _strided_cnn, small_images, 8, 2, 32, 1),
     )
 }

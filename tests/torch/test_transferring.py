@@ -96,6 +96,16 @@ def test_movements_of_groups_are_their_derivatives_and_add_up():
     assert each["output"].features == 0 and each["hidden"].features > 0
 
 
+@pytest.mark.parametrize("layers", [1, 2, 5])
+def test_the_degree_of_a_homogeneous_chain_is_the_number_of_its_layers(layers):
+    torch.manual_seed(0)
+    inner = [part for _ in range(layers - 1) for part in (nn.Linear(6, 6, bias=False), nn.ReLU())]
+    chain = nn.Sequential(*inner, nn.Linear(6, 3, bias=False))
+    for model, degree in ((chain, layers), (nn.Sequential(*chain, nn.LayerNorm(3, 1e-12, elementwise_affine=False)), 0)):
+        with first_step(model, batch_of_pairs(), StepOptions("cross_entropy")) as step:
+            assert step.degree() == pytest.approx(degree, abs=1e-2) and step.passes == 1
+
+
 # --- roles -----------------------------------------------------------------------------------------------------------
 
 
@@ -161,6 +171,26 @@ def test_where_only_widths_differ_outputs_decide_and_elsewhere_the_geometric_mea
         held = [min(way, 1.0) for way in ways]
         assert found.rate == pytest.approx(1e-2 * held[0] ** exponent * held[1] ** (1 - exponent))
         assert ("as only widths differ" in found.reason) == (exponent == 0)
+
+
+def relu(depth):
+    torch.manual_seed(0)
+    inner = [layer for _ in range(depth) for layer in (nn.Linear(6, 6, bias=False), nn.ReLU())]
+    return nn.Sequential(*inner, nn.Linear(6, 3))
+
+
+@pytest.mark.parametrize(("optimizer", "lasting"), [("sgd", 1), (SGD(momentum=0.8), 5), ("adamw", 1)])
+def test_a_rate_beyond_the_minimum_of_the_first_step_goes_as_the_inverse_degree_for_all_groups(optimizer, lasting):
+    small, big = relu(1), relu(3)
+    critical = transfer(small, big, 1e-4, (X, Y), optimizer=optimizer).critical[0]
+    for share, held in ((0.4, False), (0.6, True)):
+        rate = share * critical / lasting
+        found = transfer([small, small], big, rate, (X, Y), optimizer=optimizer)
+        assert ("its start is no measure." in found.reason) == held and found.passes <= 15
+        words_and_sentences(found.reason)
+    assert found.rate == pytest.approx(rate / 2, rel=0.05) and found.verdict == "uncertain" and found.advised == "rate"
+    assert {part.rate for part in found.parts} == {found.rate}
+    assert found.interval[0] < rate / 4 and found.interval[1] > rate
 
 
 class Scaled(nn.Module):

@@ -21,13 +21,17 @@ _LONG = 30  # forward passes of a search in the small network
 
 @dataclass(frozen=True)
 class AtStart:
-    """Of one network, or the mean of ``starts``: critical rate, how outputs move, all together and by group, and roles."""
+    """Of one network, or the mean of ``starts``: critical rate, how outputs move, all together and by group, and roles.
+
+    ``degree``: of the outputs in all weights, see :meth:`~freeness.torch.rate.first_step.FirstStep.degree`.
+    """
 
     crossing: Crossing
     whole: Movement
     each: Mapping[GroupRole, Movement]
     roles: Mapping[str, GroupRole]
     starts: int = 1
+    degree: float = 1.0
 
 
 def at_start(small: nn.Module, batch: Batch, how: StepOptions, rate: float) -> AtStart:
@@ -39,7 +43,8 @@ def at_start(small: nn.Module, batch: Batch, how: StepOptions, rate: float) -> A
     with first_step(small, _moved(batch, small), how) as step:
         rough = step.crossing(step.whole, rate, _LONG).rate
         moved = step.movements(SHORT * rough)
-        return AtStart(step.crossing(step.whole, BELOW * rough, _LONG), *moved, dict(step.roles))
+        crossing = step.crossing(step.whole, BELOW * rough, _LONG)
+        return AtStart(crossing, *moved, dict(step.roles), degree=step.degree())
 
 
 def averaged(starts: Sequence[AtStart]) -> AtStart:
@@ -64,6 +69,7 @@ def averaged(starts: Sequence[AtStart]) -> AtStart:
         {role: _middle_movement([one.each[role] for one in starts]) for role in first.each},
         first.roles,
         len(starts),
+        _middle([one.degree for one in starts]),
     )
 
 

@@ -31,6 +31,7 @@ from freeness.training import CrossEntropy, optimizer_of
 
 _UP, _DOWN = 2.0, 4.0  # from one rate to the next
 _NEAR = 1.1  # of the two sides between which the loss is raised, as a factor
+_LARGER = 1.01  # times the weights, where their degree is measured
 Shares = Mapping[GroupRole, float]
 
 
@@ -172,6 +173,25 @@ class FirstStep:
             each[role] = Movement(_rms(change), self._relative(moved))
         return Movement(_rms(outputs), self._relative(features)), each
 
+    def degree(self) -> float:
+        """k where what tells the outputs of samples apart grows as the k-th power of all weights; one forward pass.
+
+        By Euler's theorem θ·∂f/∂θ = k f. A chain of k layers whose activations are homogeneous has the degree k whatever its
+        weights are, one behind a normalisation 1. 1 as well where outputs do not differ between samples.
+
+        Example:
+            >>> _ = torch.manual_seed(0)
+            >>> chain = nn.Sequential(nn.Linear(3, 8), nn.ReLU(), nn.Linear(8, 8, bias=False), nn.ReLU(), nn.Linear(8, 2))
+            >>> _ = nn.init.zeros_(chain[0].bias)
+            >>> batch = Batch((torch.randn(5, 3),), targets=torch.arange(5) % 2, count=5)
+            >>> with first_step(chain, batch, StepOptions("cross_entropy")) as step:
+            ...     round(step.degree(), 3)
+            3.0
+        """
+        grown = {name: (_LARGER - 1) * value for name, value in self._start.items()}
+        before, after = (_rms(one - one.mean(0)) for one in (self._outputs, self._at(grown).outputs))
+        return math.log(after / before) / math.log(_LARGER) if before > 0 and after > 0 else 1.0
+
     def _relative(self, moved: Tensor | None) -> float:
         size = 0.0 if self._features is None else _rms(self._features)
         return math.nan if moved is None or size == 0 else _rms(moved) / size
@@ -211,11 +231,14 @@ class FirstStep:
         return _Found(value, outputs, self._calls.last_input)
 
     def _after(self, shares: Shares, rate: float) -> _Found:
-        """There; the weights are put back."""
+        """There, as :meth:`_at`."""
+        return self._at({name: rate * shares.get(role, 0.0) * self._direction[name] for name, role in self.roles.items()})
+
+    def _at(self, moved: Mapping[str, Tensor]) -> _Found:
+        """Behind any move of the weights, which are put back."""
         self.passes += 1
         with torch.no_grad():
-            for name, role in self.roles.items():
-                step = rate * shares.get(role, 0.0) * self._direction[name]
+            for name, step in moved.items():
                 self._named[name].data.copy_(self._start[name] + step)  # .data: version counters stay as they are
             found = self._evaluated()
             for name, first in self._start.items():

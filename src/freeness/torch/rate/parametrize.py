@@ -14,7 +14,7 @@ from torch.nn.utils import parametrize
 from freeness.errors import InputError
 from freeness.torch.model.state import trained_parameters
 from freeness.torch.rate.first_step import is_adaptive, optimizer_factory
-from freeness.torch.rate.transferring import TransferSettings, transfer
+from freeness.torch.rate.transferring import TransferSettings, carried
 from freeness.torch.request.user_data import batch_of
 from freeness.torch.start.architecture import FEW
 from freeness.torch.start.branches import Wiring, wiring_of
@@ -107,7 +107,7 @@ def parametrize_(
     with torch.no_grad():
         for name, factor in started.items():
             named[name].mul_(factor)
-    found = transfer(like, model, 1.0, data, **settings)
+    found = carried(like, model, 1.0, data, settings, tuned=False)
     shares = {name: part.rate for part in found.parts for name in part.names}
     if not multipliers:
         return Parametrized(started, {}, shares)

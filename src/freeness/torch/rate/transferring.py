@@ -11,7 +11,6 @@ from typing import TypedDict, Unpack
 import torch
 from torch import nn
 
-from freeness.advice import WAYS_AGREE
 from freeness.errors import InputError, is_real, is_size
 from freeness.torch.loss.given import GivenLoss, GivenOptimizer
 from freeness.torch.model.outputs import OutputKey
@@ -24,7 +23,8 @@ from freeness.torch.rate.first_step import (
     is_adaptive,
     optimizer_factory,
 )
-from freeness.torch.rate.transferred import GroupRate, Transfer, Verdict
+from freeness.torch.rate.transferred import GroupRate, Transfer
+from freeness.torch.rate.ways import Ways, at_edge, ratio
 from freeness.torch.request.batch import Batch
 from freeness.torch.request.user_data import batch_of
 from freeness.torch.start.parts import is_normalisation
@@ -33,7 +33,6 @@ from freeness.training import RunLength, Stepper, run_length
 
 _BATCH, _BATCHES = 64, 4  # samples of a step, and steps whose samples are looked at together
 _MOST = 15  # forward passes of the big network
-_SAME = 1.25  # of two rates that count as one
 _SPREAD = (0.36, 2.75)  # beyond the two ways: there the best rate lay in 32 of 33 pairs of docs/transfer.md
 _PLAIN = 2.5  # times as far where nothing is normalised: in 14 of 15, and without it in 8
 
@@ -73,6 +72,10 @@ def transfer(
     both. Neither is above the small network's rate where the big one has more parameters.
     Where they differ by more than a factor of 1.5 the verdict is "uncertain" and the interval reaches over both.
 
+    A rate near the critical rate of the small network's start, 1/(1 - momentum) times, steps past the minimum of its first
+    step. What is learned in is then flatter than the start, of which both ways tell. The verdict is "uncertain", the interval
+    wide, and one rate for all groups goes as the inverse degree of the outputs in all weights: as 1/layers in a plain chain.
+
     Groups of parameters (input, hidden, output, embeddings, norms and biases) get rates in function space: each moves what the
     last layer reads, relatively, as much in the big network as in the small one; the last layer so moves the outputs. Where
     weight decay is decoupled, rate times decay over the batch stays, so that weights are means over as many samples as before:
@@ -94,7 +97,8 @@ def transfer(
         InputError: a rate that is not positive, data that do not fit, an unknown setting, or a step that does not lower the loss.
 
     Sources: Kalra, Barkeshli, arXiv 2406.09405, for the critical rate; Milsom, Anson, Aitchison, arXiv 2502.17405, for rates in
-    function space; Yang et al., arXiv 2203.03466, for groups by role; Wang, Aitchison, arXiv 2405.13698, for the decay.
+    function space; Yang et al., arXiv 2203.03466, for groups by role; Wang, Aitchison, arXiv 2405.13698, for the decay;
+    Lewkowycz et al., arXiv 2003.02218, for rates beyond the critical one.
 
     Example:
         >>> import torch
@@ -113,6 +117,18 @@ def transfer(
         )
     if not (is_real(rate) and rate > 0):
         raise InputError(f"expected a rate > 0 of the small network, got {rate!r}; pass the one that was good.")
+    return carried(small, big, rate, data, settings)
+
+
+def carried(
+    small: nn.Module | Sequence[nn.Module],
+    big: nn.Module,
+    rate: float,
+    data: object,
+    settings: TransferSettings,
+    tuned: bool = True,
+) -> Transfer:
+    """See :func:`transfer`; where the rate is not ``tuned``, only shares of it are asked for."""
     how = StepOptions(
         settings.get("loss"), settings.get("optimizer", "sgd"), settings.get("output"), settings.get("training")
     )
@@ -124,21 +140,23 @@ def transfer(
     if not starts:
         raise InputError("expected the small network, or several starts of it, got an empty list; pass one at least.")
     small, there = starts[0], averaged([at_start(one, batch, how, rate) for one in starts])
+    known, lasting = rate if tuned else None, _lasting(how)
     with first_step(big, batch, how, grown_sides(small, big)) as step:
         moved = step.movements(SHORT * there.crossing.rate)
-        expected = there.crossing.rate * min(_ratio(there.whole.outputs, moved[0].outputs), 1.0)
-        crossing = step.crossing(step.whole, BELOW * expected, _MOST - len(moved[1]))
-        here = AtStart(crossing, *moved, dict(step.roles))
-        shares, decays = group_shares(there.each, here.each), group_decays(how.optimizer, small, there.roles)
-        parts = _parts(big, shares, (rate, how, decays), here)
+        degree = step.degree() if at_edge(there, known, lasting) else 1.0
+        expected = there.crossing.rate * min(ratio(there.whole.outputs, moved[0].outputs), 1.0)
+        crossing = step.crossing(step.whole, BELOW * expected, _MOST - step.passes)
+        here = AtStart(crossing, *moved, dict(step.roles), degree=degree)
         spent = step.gradients, step.passes
-    found = _told(
-        (rate, _size(big) > _size(small)), (there, here), parts, spent, _matched(small, big, there, here), how
-    )
-    if any(map(is_normalisation, big.modules())):
-        found = replace(found, advised="rate")
-    else:
-        found = replace(found, advised="groups", interval=(found.interval[0] / _PLAIN, found.interval[1] * _PLAIN))
+    ways = Ways(there, here, _size(big) > _size(small), known, lasting)
+    shares = dict.fromkeys(here.each, ways.factor) if ways.at_edge else group_shares(there.each, here.each)
+    parts = _parts(big, shares, (rate, how, group_decays(how.optimizer, small, there.roles)), here)
+    found = _told(ways, rate, parts, spent, _matched(small, big, there, here), how)
+    normalised = any(map(is_normalisation, big.modules()))
+    if ways.at_edge or not normalised:
+        found = replace(found, interval=(found.interval[0] / _PLAIN, found.interval[1] * _PLAIN))
+    if not (ways.at_edge or normalised):
+        found = replace(found, advised="groups")
     same, grown = length == RunLength(1.0, 1.0, 1.0), pair[1] / pair[0] if pair else 1.0
     decay = grown / length.factor if _decouples(how) and not same else 1.0
     found = replace(found, called=_called(how, decay))
@@ -226,11 +244,6 @@ def _matched(small: nn.Module, big: nn.Module, there: AtStart, here: AtStart) ->
     return text if not alone else f"{text}; the small network has no {alone[0]}, which take the mean rate of the others"
 
 
-def _ratio(there: float, here: float) -> float:
-    """1 where either does not move."""
-    return there / here if there > 0 and here > 0 else 1.0
-
-
 def _size(model: nn.Module) -> int:
     return sum(parameter.numel() for parameter in trained_parameters(model).values())
 
@@ -240,6 +253,12 @@ def _stepper(how: StepOptions) -> Stepper:
     if is_adaptive(optimizer_factory(how.optimizer)):
         return "adam"
     return "momentum" if _probe(how).param_groups[0].get("momentum", 0.0) else "sgd"
+
+
+def _lasting(how: StepOptions) -> float:
+    """How far a gradient moves weights in the end beside its first step: Σ βᵗ, t ≥ 0, of momentum β."""
+    own = _probe(how).param_groups[0]
+    return (1 - own.get("dampening", 0.0)) / (1 - own["momentum"]) if own.get("momentum") else 1.0
 
 
 def _decouples(how: StepOptions) -> bool:
@@ -288,51 +307,21 @@ def _lengthened(found: Transfer, length: RunLength, decay: float) -> Transfer:
     )
 
 
-def _between(agree: bool, held: bool, wider: bool) -> str:
-    """What is made of the two ways."""
-    kept = ", neither above the small network's rate" if held else ""
-    if wider:
-        told = "the two agree" if agree else "the two disagree, so try some rates around it"
-        return f"as only widths differ, the second is taken{kept}, and {told}"
-    if agree:
-        return f"the two agree, and their geometric mean is taken{kept}"
-    return f"the two disagree, so try some rates around their geometric mean{kept}"
-
-
 def _told(
-    given: tuple[float, bool],
-    both: tuple[AtStart, AtStart],
-    parts: tuple[GroupRate, ...],
-    spent: tuple[int, int],
-    matched: str,
-    how: StepOptions,
+    ways: Ways, rate: float, parts: tuple[GroupRate, ...], spent: tuple[int, int], matched: str, how: StepOptions
 ) -> Transfer:
-    """The record, with its verdict in words."""
-    (rate, larger), (there, here) = given, both
-    by_loss = here.crossing.rate / there.crossing.rate
-    by_outputs = _ratio(there.whole.outputs, here.whole.outputs)
-    ways = [min(way, 1.0) if larger else way for way in (by_loss, by_outputs)]
-    wider = list(there.roles) == list(here.roles)
-    factor = ways[1] if wider else math.sqrt(ways[0] * ways[1])
-    agree = max(by_loss, by_outputs) <= WAYS_AGREE * min(by_loss, by_outputs)
-    ends = (factor, factor) if agree else (min(ways), max(ways))
-    verdict: Verdict = "uncertain" if not agree else "as it is" if 1 / _SAME <= factor <= _SAME else "changed"
+    """The record."""
     optimizer = how.optimizer if isinstance(how.optimizer, str) else type(_probe(how)).__name__
-    mean = f" (mean of {there.starts} starts)" if there.starts > 1 else ""
-    reason = (
-        f"The first step of {optimizer} begins to raise the loss at {here.crossing.rate:.3g}, in the small network at "
-        f"{there.crossing.rate:.3g}{mean}, which asks for {by_loss:.3g} times its rate. How far outputs move asks for "
-        f"{by_outputs:.3g}; {_between(agree, max(by_loss, by_outputs) > max(ways), wider)}."
-    )
+    low, high = ways.ends
     return Transfer(
-        rate * factor,
+        rate * ways.factor,
         parts,
-        (rate * ends[0] * _SPREAD[0], rate * ends[1] * _SPREAD[1]),
-        verdict,
-        reason,
+        (rate * low * _SPREAD[0], rate * high * _SPREAD[1]),
+        ways.verdict,
+        ways.reason(optimizer),
         rate,
-        (there.crossing.rate, here.crossing.rate),
-        (there.whole.outputs, here.whole.outputs),
+        (ways.there.crossing.rate, ways.here.crossing.rate),
+        (ways.there.whole.outputs, ways.here.whole.outputs),
         matched,
         *spent,
         optimizer=optimizer,
