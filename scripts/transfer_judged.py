@@ -154,7 +154,7 @@ def judged(member: Member, rate: float, seed: int = 0, searched: float | None = 
     if searched is not None:
         found["search"] = (member.started(seed), dict.fromkeys(found["whole"][1], searched))
     found["mup"] = mup(member, rate, seed)
-    if member.optimizer == "adamw" and member.family != "MLP":
+    if member.optimizer == "adamw" and any(isinstance(part, Added) for part in member.started().modules()):
         found["completep"] = mup(member, rate, seed, completed=True)
     found["flerm"] = flerm(member, rate, seed)
     losses: dict[str, float] = {}

@@ -2,6 +2,7 @@
 
 import copy
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -11,9 +12,11 @@ from torch.nn import functional as F
 from freeness.errors import InputError
 from freeness.show.answers.measured.transfers import code_of
 from freeness.torch import Transfer, transfer
+from freeness.torch.rate.at_start import AtStart
 from freeness.torch.rate.critical import critical_rate
-from freeness.torch.rate.first_step import Movement, StepOptions, first_step, optimizer_factory
+from freeness.torch.rate.first_step import Crossing, Movement, StepOptions, first_step, optimizer_factory
 from freeness.torch.rate.transferring import group_shares
+from freeness.torch.rate.ways import Ways
 from freeness.torch.request.batch import Batch
 from freeness.torch.start.roles import roles_of
 from freeness.training import SGD, run_length
@@ -101,9 +104,27 @@ def test_the_degree_of_a_homogeneous_chain_is_the_number_of_its_layers(layers):
     torch.manual_seed(0)
     inner = [part for _ in range(layers - 1) for part in (nn.Linear(6, 6, bias=False), nn.ReLU())]
     chain = nn.Sequential(*inner, nn.Linear(6, 3, bias=False))
-    for model, degree in ((chain, layers), (nn.Sequential(*chain, nn.LayerNorm(3, 1e-12, elementwise_affine=False)), 0)):
+    for model, degree in (
+        (chain, layers),
+        (nn.Sequential(*chain, nn.LayerNorm(3, 1e-12, elementwise_affine=False)), 0),
+    ):
         with first_step(model, batch_of_pairs(), StepOptions("cross_entropy")) as step:
             assert step.degree() == pytest.approx(degree, abs=1e-2) and step.passes == 1
+
+
+@pytest.mark.parametrize("layers", [2, 6])
+def test_the_curvature_that_a_balanced_chain_ends_in_is_its_degree(layers):
+    """Of f = Πw with all w alike, at f = 1 behind gradient descent: λ = Σ(f/w)² = k."""
+    chain = nn.Sequential(*[nn.Linear(1, 1, bias=False) for _ in range(layers)]).double()
+    w = torch.full((layers,), 0.7, dtype=torch.float64)
+    for _ in range(200):
+        w = w - 0.1 / layers * torch.autograd.functional.jacobian(lambda w: 0.5 * (w.prod() - 1).square(), w)
+    end = torch.autograd.functional.hessian(lambda w: 0.5 * (w.prod() - 1).square(), w)
+    for layer, value in zip(chain, w, strict=True):
+        nn.init.constant_(layer.weight, value.item())
+    batch = batch_of_pairs(X[:, :1].double(), torch.zeros(len(X), 1, dtype=torch.float64))
+    with first_step(chain, batch, StepOptions("half_squared_error")) as step:
+        assert step.degree() == pytest.approx(float(torch.linalg.eigvalsh(end)[-1]), rel=1e-3)
 
 
 # --- roles -----------------------------------------------------------------------------------------------------------
@@ -349,3 +370,15 @@ def test_every_role_keeps_the_decay_of_the_group_that_holds_it_in_the_small_netw
     other = torch.optim.AdamW(mlp(4).parameters(), lr=0.01, weight_decay=0.3)  # of weights that are neither's
     found = transfer(small, big, 0.01, (X, Y), loss="cross_entropy", optimizer=other)
     assert all(part.rate * part.decay == pytest.approx(0.01 * 0.3) for part in found.parts)
+
+
+def test_over_depth_no_group_of_a_plain_chain_is_above_the_small_networks_rate_and_over_width_some_are():
+    shares = {"input": 3.0, "hidden": 0.2}
+    small = AtStart(Crossing(9.0, 9.0, 9.0, 1), Movement(1.0, 1.0), {}, {"a": "input"})
+    for roles, plain, held in (
+        ({"b": "input"}, True, True),
+        ({"b": "input"}, False, False),
+        ({"a": "input"}, True, False),
+    ):
+        ways = Ways(small, replace(small, roles=roles), True, 0.1)
+        assert ways.shares(shares, plain) == {"input": 1.0 if held else 3.0, "hidden": 0.2}

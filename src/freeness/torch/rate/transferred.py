@@ -30,23 +30,29 @@ class GroupRate:
 
     @property
     def patterns(self) -> tuple[str, ...]:
-        """The names with * in place of numbers, each once.
+        """The names with * in place of numbers that differ, each once.
 
         Example:
-            >>> GroupRate("hidden", 0.1, 0.0, ("blocks.0.weight", "blocks.1.weight"), ()).patterns
-            ('blocks.*.weight',)
+            >>> GroupRate("hidden", 0.1, 0.0, ("blocks.0.2.weight", "blocks.1.2.weight"), ()).patterns
+            ('blocks.*.2.weight',)
         """
         return pattern_names(self.names)
 
 
 def pattern_names(names: Sequence[str]) -> tuple[str, ...]:
-    """Names with * in place of numbers between dots, each once.
+    """Names with * in place of numbers between dots that differ between names which are alike otherwise, each once.
 
     Example:
-        >>> pattern_names(["h.0.attn.weight", "h.11.attn.weight", "wte.weight"])
-        ('h.*.attn.weight', 'wte.weight')
+        >>> pattern_names(["h.0.attn.weight", "h.11.attn.weight", "h.0.2.bias", "h.11.2.bias", "wte.weight"])
+        ('h.*.attn.weight', 'h.*.2.bias', 'wte.weight')
     """
-    return tuple(dict.fromkeys(".".join("*" if part.isdigit() else part for part in name.split(".")) for name in names))
+    alike: dict[str, list[list[str]]] = {}
+    for name in names:
+        parts = name.split(".")
+        alike.setdefault(".".join("*" if part.isdigit() else part for part in parts), []).append(parts)
+    return tuple(
+        ".".join(each[0] if len(set(each)) == 1 else "*" for each in zip(*kind, strict=True)) for kind in alike.values()
+    )
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,7 +61,7 @@ class Transfer(Printed, Shown):
 
     ``rate`` is for the whole of the big network, ``interval`` where the best rate is expected; ``parts`` are rates of groups of
     its parameters. ``verdict``: the rate transfers "as it is", is "changed", or is "uncertain" where the critical rate and the
-    change of the outputs disagree; ``reason`` says why in at most three sentences.
+    change of the outputs disagree, or the small network's start is no measure; ``reason`` says why in at most three sentences.
 
     ``advised``: which of the two came nearer to the best in trials (docs/transfer.md): the rates by "groups" where nothing is
     normalised, and one "rate" elsewhere.

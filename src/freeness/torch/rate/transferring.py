@@ -77,10 +77,10 @@ def transfer(
     wide, and one rate for all groups goes as the inverse degree of the outputs in all weights: as 1/layers in a plain chain.
 
     Groups of parameters (input, hidden, output, embeddings, norms and biases) get rates in function space: each moves what the
-    last layer reads, relatively, as much in the big network as in the small one; the last layer so moves the outputs. Where
-    weight decay is decoupled, rate times decay over the batch stays, so that weights are means over as many samples as before:
-    the decay of the group which holds the small network's weights of a role, or of the optimiser's first group where it holds
-    other weights.
+    last layer reads, relatively, as much in the big network as in the small one; the last layer so moves the outputs. Over
+    depth none is above the small network's rate where nothing is normalised: signals that start small grow. Where weight decay is
+    decoupled, rate times decay over the batch stays, so that weights are means over as many samples as before: the decay of the
+    group which holds the small network's weights of a role, or of the optimiser's first group where it holds other weights.
 
     Nothing is trained, and both networks are left as they were. The big one costs one gradient evaluation and at most 15 forward
     passes.
@@ -149,10 +149,10 @@ def carried(
         here = AtStart(crossing, *moved, dict(step.roles), degree=degree)
         spent = step.gradients, step.passes
     ways = Ways(there, here, _size(big) > _size(small), known, lasting)
-    shares = dict.fromkeys(here.each, ways.factor) if ways.at_edge else group_shares(there.each, here.each)
+    normalised = any(map(is_normalisation, big.modules()))
+    shares = ways.shares(group_shares(there.each, here.each), plain=not normalised)
     parts = _parts(big, shares, (rate, how, group_decays(how.optimizer, small, there.roles)), here)
     found = _told(ways, rate, parts, spent, _matched(small, big, there, here), how)
-    normalised = any(map(is_normalisation, big.modules()))
     if ways.at_edge or not normalised:
         found = replace(found, interval=(found.interval[0] / _PLAIN, found.interval[1] * _PLAIN))
     if not (ways.at_edge or normalised):

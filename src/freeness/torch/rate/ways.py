@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from freeness.advice import WAYS_AGREE
 from freeness.torch.rate.at_start import AtStart
 from freeness.torch.rate.transferred import Verdict
+from freeness.torch.start.roles import GroupRole
 
 _SAME = 1.25  # of two rates that count as one
 _EDGE = 2.0  # critical rate over rate: of a parabola the minimum along a step lies there
@@ -80,6 +82,12 @@ class Ways:
         if not self.agree or self.at_edge:
             return "uncertain"
         return "as it is" if 1 / _SAME <= self.factor <= _SAME else "changed"
+
+    def shares(self, given: Mapping[GroupRole, float], plain: bool) -> dict[GroupRole, float]:
+        """Shares of groups; ``plain``: nothing is normalised, so that what starts small grows: no reason for a higher rate."""
+        if self.at_edge:
+            return dict.fromkeys(given, self.factor)
+        return {role: share if self._wider or not plain else self._held(share) for role, share in given.items()}
 
     def reason(self, optimizer: str) -> str:
         """The verdict in words."""
