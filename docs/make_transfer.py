@@ -70,6 +70,11 @@ READING = """\
   width of the interval and which of the two is advised. Later it was seen that η_c tells wider networks too low a rate where
   they missed. So D alone decides where only widths differ. Groups keep what the last layer reads, and not the outputs; that
   was chosen on 18 pairs. GPT, Mixer and strided CNN judge it: the second table.
+* **The bars**: 80 % within 5 % is met on new families, 95 % within 10 % on none. Nothing that is advised diverged, and its
+  mean is the smallest of all rules.
+* **What misses is no noise** for the most part, and has no common direction. ViTs are told 1.5 to 8 times too low a rate, a
+  ResNet's depth under AdamW 1.5 times, wide ReLU MLPs 3 to 9 times. A residual MLP under AdamW is told 4 times too high a
+  rate. So are a ResNet's depth with momentum, by 2 to 4, and wide CNNs, by 2 to 4.
 * **Why the CNN failed.** CNN, GPT and Mixer had judged an earlier rule, by which none of the CNN's six pairs came within 10 %.
   The best rate of the small CNN is the critical rate of its start, within a factor of 1.7, where momentum counts in full. In
   other families but the strided CNN η_c is 2.6 to 33 times the rate. So the loss rises first, from 2.5 to 9 (SGD), and the
@@ -82,10 +87,10 @@ READING = """\
   goes as k. The condition holds for the small CNN under all three optimisers, for the strided CNN under SGD and momentum, and
   for no other of the 27 small networks. All six pairs of the CNN that had missed are so named, and besides them four of the
   strided CNN. It was chosen on these six: five are within 5 % now, the sixth within 7 %.
-* **Over depth it holds** where nothing was fitted: the strided CNN under SGD and momentum comes to 1.07 and 0.93 times the
-  searched rate's loss, an unchanged rate to 2.4 and 2.3. **Over width it does not**: told to stay, rates are two and four
-  times the best, and lose 11 and 24 %. By D they would be four and two times too low, and lose 20 and 15 %. The truth lies
-  between; by what, the start does not say.
+* **Over depth it holds** where nothing was fitted. The strided CNN under SGD and momentum comes to 1.07 and 0.93 times the
+  searched rate's loss. An unchanged rate comes to 2.4 and 2.3. **Over width it does not**: told to stay, rates are two and
+  four times the best, and lose 11 and 24 %. By D they would be four and two times too low, and lose 20 and 15 %. The truth
+  lies between; by what, the start does not say.
 * **Plain chains over depth.** Groups of ReLU MLPs and CNNs blew up, whose last layer starts with nearly nothing to read and
   got up to 55 times the small network's rate. None is above it now where nothing is normalised; tanh MLPs do as well with it.
 * **A smaller change does not help.** The told change to the power 0.8 brings 50 % of all pairs within 5 % in place of 45 %, by
@@ -216,7 +221,7 @@ def picture(lines: list[dict[str, Any]], best: dict[str, float]) -> None:
         left.plot([], [], marker, color="0.4", label=family)
     for optimizer, colour in COLOURS.items():
         left.plot([], [], "-", color=colour, label=optimizer)
-    left.legend(fontsize=7)
+    left.legend(fontsize=7, loc="lower right")
     for rule, name in RULES.items():
         found = np.sort(np.minimum(regrets(lines, rule), 10))
         if len(found):
@@ -267,8 +272,8 @@ def noise() -> str:
     missed, sure = np.sum(mean > 1.05), np.sum(mean > beyond)
     return (
         f"A ratio of two such losses scatters by {single:.1%} between seeds, the mean of two by {single / math.sqrt(2):.1%}\n"
-        f"(as advised, {len(both)} pairs). Of {missed} pairs beyond 5 % {missed - sure} are within two of these errors, as\n"
-        f"noise is. {sure} are {beyond - 1:.1%} or more above the searched rate: there the told rate is wrong."
+        f"(as advised, {len(both)} pairs). Beyond 5 % are {missed} pairs, and {sure} of them beyond {beyond - 1:.1%}, which is\n"
+        "twice that error: there the told rate is wrong, and the seeds are not to blame."
     )
 
 
@@ -282,7 +287,7 @@ def verdicts(lines: list[dict[str, Any]]) -> str:
             (missed if ratio > 1.05 else near).append(said[line["member"]])
     return (
         f'The verdict is "uncertain" in {sum(missed)} of the {len(missed)} pairs beyond 5 %, and in {sum(near)} of\n'
-        f"the {len(near)} others: it says that the two ways disagree, and hardly where the rate is wrong."
+        f"the {len(near)} others. It says that the two ways disagree, and hardly where the rate is wrong."
     )
 
 
