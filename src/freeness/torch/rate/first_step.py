@@ -232,7 +232,9 @@ class FirstStep:
 
     def _after(self, shares: Shares, rate: float) -> _Found:
         """There, as :meth:`_at`."""
-        return self._at({name: rate * shares.get(role, 0.0) * self._direction[name] for name, role in self.roles.items()})
+        return self._at(
+            {name: rate * shares.get(role, 0.0) * self._direction[name] for name, role in self.roles.items()}
+        )
 
     def _at(self, moved: Mapping[str, Tensor]) -> _Found:
         """Behind any move of the weights, which are put back."""
