@@ -4,6 +4,7 @@ from hypothesis import given, reject, settings
 from hypothesis import strategies as st
 
 from freeness.errors import ConvergenceError, InputError
+from freeness.expressions.expression import free_variables
 from freeness.expressions.form_matrix import sample_expression
 from freeness.expressions.grammar import parse_law
 from freeness.laws import Atoms, MarchenkoPastur, PointMass, Projection, Semicircle
@@ -269,3 +270,10 @@ def test_the_matrix_of_a_name_is_one_matrix():
     quantiles = Semicircle().quantile((np.arange(50) + 0.5) / 50)
     np.testing.assert_allclose(values, np.sort(-3 * quantiles**2), atol=1e-13)
     np.testing.assert_array_equal(sample_expression(parse_law("2 + 1").meaning, 3, rng), [3.0, 3.0, 3.0])
+
+
+def test_the_inverse_of_what_is_singular_for_all_matrices_is_refused():
+    x, y = free_variables(Semicircle(), MarchenkoPastur(1.0))
+    for expression in (1 / (x - x), x * (1 / (x * y - x * y)) * x):
+        with pytest.raises(InputError, match="singular for matrices"):
+            expression.law()

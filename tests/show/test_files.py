@@ -78,6 +78,8 @@ def test_what_is_written_into_a_pipe_goes_through_it_and_the_pipe_stays(tmp_path
         assert os.read(reader, 100) == b"all of it" and pipe.is_fifo()
     finally:
         os.close(reader)
+    with pytest.raises(InputError, match="a pipe that nothing reads"):
+        files.write_bytes(pipe, b"text")
     with pytest.raises(InputError, match="got the device or pipe"):
         files.write_atomically(pipe, "text")
     assert pipe.is_fifo() and list(tmp_path.iterdir()) == [pipe]

@@ -481,7 +481,12 @@ def _(expression: ProductTerm, matrices: Mapping[Symbol, np.ndarray], size: int)
 
 @evaluated.register
 def _(expression: Inverted, matrices: Mapping[Symbol, np.ndarray], size: int) -> np.ndarray:
-    return np.linalg.inv(evaluated(expression.base, matrices, size))
+    try:
+        return np.linalg.inv(evaluated(expression.base, matrices, size))
+    except np.linalg.LinAlgError:
+        raise InputError(
+            f"expected something invertible, got {expression.base}, which is singular for matrices; leave its inverse out."
+        ) from None
 
 
 @evaluated.register

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import tempfile
 from collections.abc import Mapping
@@ -47,14 +48,21 @@ def write_bytes(path: Path, content: bytes) -> None:
         raise InputError(f"expected a file to write, got the folder {str(path)!r}; add a file name.")
     try:
         if path.exists() and not path.is_file():  # /dev/null must not become a file
-            path.write_bytes(content)
+            _put_through(path, content)
             return
         with whole_files(path) as (temporary,):
             _put(temporary, content)
     except OSError as error:
-        raise InputError(
-            f"expected a file to write, got {str(path)!r} ({error.strerror or error}); choose another one."
-        ) from error
+        why = "a pipe that nothing reads" if error.errno == errno.ENXIO else error.strerror or error
+        raise InputError(f"expected a file to write, got {str(path)!r} ({why}); choose another one.") from error
+
+
+def _put_through(path: Path, content: bytes) -> None:
+    """Into a device or a pipe; one that nothing reads would be waited for without an end."""
+    opened = os.open(path, os.O_WRONLY | os.O_NONBLOCK)
+    os.set_blocking(opened, True)
+    with os.fdopen(opened, "wb") as stream:
+        stream.write(content)
 
 
 def write_together(texts: Mapping[Path, str]) -> None:
