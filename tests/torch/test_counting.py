@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import nn
 
+from freeness.torch.measured.plan import forward_seconds
 from freeness.torch.model.counting import counted
 
 
@@ -19,6 +20,14 @@ def test_every_matrix_of_a_recurrent_layer_is_applied_at_every_place(kind):
     model, x = kind(5, 7, batch_first=True), torch.ones(3, 11, 5)
     matrices = sum(parameter.numel() for parameter in model.parameters() if parameter.ndim == 2)
     assert counted(model, x).work == pytest.approx(2 * 33 * matrices, rel=0.02)
+
+
+@pytest.mark.parametrize("batch_first", [False, True])
+def test_a_fused_recurrent_layer_reads_its_weights_at_every_place_once_for_all_samples(batch_first):
+    model = nn.LSTM(5, 7, 2, batch_first=batch_first, bidirectional=True)
+    few, many = (counted(model, torch.ones((n, 11, 5) if batch_first else (11, n, 5))) for n in (3, 6))
+    assert few.read == many.read == 11 * 4 * (4 * 7 * 7) * 4
+    assert few.times(2).read == few.read and forward_seconds(many) < 2 * forward_seconds(few)
 
 
 def test_counting_leaves_the_model_as_it_was():

@@ -16,6 +16,7 @@ from freeness.torch.model.counting import Counts
 
 DENSE, GROUPED, WIDE = 1.3e11, 1.2e10, 3e10  # operations a second: products, grouped convolutions, products in float64
 MOVED, CALL = 6e9, 2e-5  # bytes a second, and seconds a call
+_READ = 2e10  # bytes of weights a second that steps read again, from the cache
 _ROW = 8e-6  # seconds of a call for one row of several
 _PUSH, _PULL = 2.8, 2.0  # forward passes of J v and Jᵀu in all parameters; of one sample in its inputs:
 _PUSH_IN, _PULL_IN = 2.2, 1.1
@@ -87,7 +88,12 @@ def forward_seconds(one: Counts, samples: float = 1.0) -> float:
         >>> round(forward_seconds(Counts(3.6e9, 0.0, 3.5e7, 90, 4e7), 16), 2)
         0.54
     """
-    return samples * (one.dense / DENSE + one.grouped / GROUPED + one.moved / MOVED) + one.calls * CALL
+    return samples * (one.dense / DENSE + one.grouped / GROUPED + one.moved / MOVED) + _standing(one)
+
+
+def _standing(one: Counts) -> float:
+    """What a pass takes whatever the samples."""
+    return one.calls * CALL + one.read / _READ
 
 
 def carried_seconds(one: Counts, rows: int, passes: int = 1) -> float:
@@ -97,8 +103,8 @@ def carried_seconds(one: Counts, rows: int, passes: int = 1) -> float:
         >>> round(carried_seconds(Counts(3.6e9, 0.0, 3.5e7, 90, 4e7), 10), 2)
         0.41
     """
-    single = forward_seconds(one) - one.calls * CALL
-    return passes * ((1 + rows * _PULL_IN) * single + 2 * one.calls * CALL)
+    single = forward_seconds(one) - _standing(one)
+    return passes * ((1 + rows * _PULL_IN) * single + 2 * _standing(one))
 
 
 def product_seconds(one: Counts, samples: int) -> float:
@@ -199,14 +205,14 @@ def _fits(choice: _Choice, given: float, budget: Budget) -> bool:
 def _choices(facts: Facts, budget: Budget) -> list[_Choice]:
     one, outputs, inputs = facts.one, facts.outputs, facts.inputs
     side, other = min(outputs, inputs), max(outputs, inputs)
-    pass_ = forward_seconds(one) - one.calls * CALL
+    pass_ = forward_seconds(one) - _standing(one)
     together, apart = facts.rows[0] or _PULL_IN * one.calls, _ROW * facts.rows[1]
     rows = outputs * (_PULL_IN * pass_ + apart) + together * CALL * max(outputs * one.saved / 1e9, 1.0)
     values = 6.0 * side * side * other / WIDE
     held = facts.itemsize
     jacobian = _Choice(
         "measure Jacobian",
-        side * (_PULL_IN * pass_ + apart) + max(3 * one.calls, together) * CALL + values,
+        side * (_PULL_IN * pass_ + apart) + max(3 * _standing(one), together * CALL) + values,
         facts.held[0],
         facts.seconds(1, _PUSH_IN + _PULL_IN),
         2 * one.saved + 8.0 * 64 * outputs,

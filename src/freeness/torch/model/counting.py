@@ -23,7 +23,8 @@ _FORBIDDEN = "saved tensor hooks"
 class Counts:
     """Of one forward pass: floating-point operations of products, and of convolutions in groups; bytes written; calls.
 
-    ``saved``: bytes that are kept for going backward, without the parameters.
+    ``saved``: bytes that are kept for going backward, without the parameters. ``read``: bytes of weights that one call reads
+    again in each of its steps, for however many samples, as a fused recurrent layer does.
     """
 
     dense: float
@@ -31,14 +32,16 @@ class Counts:
     moved: float
     calls: int
     saved: float
+    read: float = 0.0
 
     def __add__(self, other: Counts) -> Counts:
         mine, yours = vars(self).values(), vars(other).values()
         return Counts(*(a + b for a, b in zip(mine, yours, strict=True)))
 
     def times(self, factor: float) -> Counts:
-        """Of so many samples at once: the calls stay."""
-        return Counts(self.dense * factor, self.grouped * factor, self.moved * factor, self.calls, self.saved * factor)
+        """Of so many samples at once: calls, and what their steps read, stay."""
+        grown = self.dense * factor, self.grouped * factor, self.moved * factor
+        return Counts(*grown, self.calls, self.saved * factor, self.read)
 
     @property
     def work(self) -> float:
@@ -49,7 +52,7 @@ class Counts:
 class _Counting(TorchDispatchMode):
     def __init__(self) -> None:
         super().__init__()
-        self.dense = self.grouped = self.moved = 0.0
+        self.dense = self.grouped = self.moved = self.read = 0.0
         self.calls = 0
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
@@ -61,6 +64,7 @@ class _Counting(TorchDispatchMode):
         if func._overloadpacket is torch.ops.aten.mkldnn_rnn_layer:  # torch has no formula for it
             x, into, over = args[:3]
             self.dense += 2.0 * x.shape[:-1].numel() * (into.numel() + over.numel())
+            self.read += float(x.shape[0] * _bytes(over))  # places come first
         formula = flop_registry.get(func._overloadpacket)
         if formula is not None:
             counted = float(formula(*args, **(kwargs or {}), out_val=returned))
@@ -96,7 +100,7 @@ def counted(model: nn.Module, inputs: Tensor) -> Counts:
     with untouched(model, copies=copies), torch.enable_grad(), counting:
         if not watched(lambda: model(inputs), pack, _same):
             saved = counting.moved
-    return Counts(counting.dense, counting.grouped, counting.moved, counting.calls, saved)
+    return Counts(counting.dense, counting.grouped, counting.moved, counting.calls, saved, counting.read)
 
 
 def calls_of(compute: Callable[[], object]) -> int:

@@ -168,8 +168,7 @@ class Stages:
 
     def refusal(self, stage: Stage) -> str:
         """Why a stage is left out, or not all of it is done; "" where the plan says nothing of it."""
-        refused = f"{stage.reason}, which the budget of {self._seconds:g} s does not allow; {self._more}"
-        return refused if stage.reason else ""
+        return f"{stage.reason}, which the budget of {self._seconds:g} s does not allow" if stage.reason else ""
 
     @property
     def late(self) -> str:
@@ -181,7 +180,7 @@ class Stages:
         if self._ended:
             return self._ended
         if stage.way == "left out":
-            return self.refusal(stage)
+            return f"{self.refusal(stage)}; {self._more}"
         return self.late if time.monotonic() > self._end and not vital else ""
 
     def _deadline(self, name: str, now: float) -> float:
