@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from freeness.errors import InputError
 from freeness.torch import AnalyzeOptions, analyze, batch_sharpness
 from freeness.torch.loss.adapted import Whole
 from tests.torch.models import gauss_newton
@@ -107,3 +108,20 @@ def test_what_is_packed_is_rebuilt(form: str) -> None:
     assert type(again) is type(made(X, X))
     for part, wanted in zip(read(again), Several(made).both(X), strict=True):
         torch.testing.assert_close(part, 2 * wanted)
+
+
+def test_a_report_says_that_spectra_are_those_of_one_output_and_refuses_outputs_without_tensors() -> None:
+    def loss(f: Any, y: Tensor) -> Tensor:
+        return two_losses(f[0], f[1], y)
+
+    only = AnalyzeOptions(only="rate")
+    model = Several(lambda a, b: (a, b))
+    assert any("of one output" in told for told in analyze(model, (X, Y), only, loss=loss).verdict.warnings)
+    drawn = Several(
+        lambda a, b: torch.distributions.MixtureSameFamily(
+            torch.distributions.Categorical(logits=a),
+            torch.distributions.Normal(a, b.sum(1, keepdim=True).exp().expand_as(a)),
+        )
+    )
+    with pytest.raises(InputError, match="got MixtureSameFamily"):
+        analyze(drawn, (X, X[:, 0]), only, loss=lambda d, y: -d.log_prob(y).mean())

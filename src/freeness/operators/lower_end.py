@@ -220,7 +220,10 @@ class _Walk:
             power = np.where(now == 0, 0.0, np.log(np.abs(now / before)) / np.log(distance / last))
             whole = np.round(power)
             bent = now - 2 * distance * (now - before * (distance / last) ** whole) / (distance - last)
-        if not (np.abs(power - whole) <= _WHOLE).all():
+            known = bool(
+                (np.abs(power - whole) <= _WHOLE).all()
+            )  # not of one that was 0 a step before: its power is infinite
+        if not known:
             return None
         return np.where(whole % 2 == 1, -1.0, 1.0) * bent
 

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from freeness.errors import InputError
 from freeness.torch.loss.given import GivenLoss, given_loss
 from freeness.torch.loss.written_loss import WrittenLoss
 from freeness.torch.model.outputs import OutputKey, run, select_output
@@ -43,8 +44,19 @@ class Whole(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Of every sample all floating numbers, one after the other."""
-        self._last = _parts(self.model(x), len(x))
+        returned = self.model(x)
+        self._last = _parts(returned, len(x))
+        if not self._last.tensors:
+            raise InputError(
+                f"expected floating tensors, a row a sample, in what the model returns, got {type(returned).__name__}; return "
+                "them, and make of them in the loss what it needs, as a distribution."
+            )
         return torch.cat([tensor.reshape(len(x), -1) for tensor in self._last.tensors], 1)
+
+    @property
+    def several(self) -> bool:
+        """Whether the last run returned several tensors."""
+        return self._last is not None and len(self._last.tensors) > 1
 
     def rebuilt(self, numbers: Tensor) -> Any:
         """What the model returns, from such a tensor of the same samples."""

@@ -7,6 +7,7 @@ import torch
 from scipy.linalg import eigh_tridiagonal
 from torch import Tensor, nn
 
+from freeness.torch.loss.adapted import Whole
 from freeness.torch.loss.class_losses import ClassLoss
 from freeness.torch.loss.divergence_loss import DivergenceLoss
 from freeness.torch.loss.loss_rules import criterion, curvature_root
@@ -17,6 +18,10 @@ from freeness.training import Loss, Objective
 
 _STEPS = 24
 _LOOKED = 8  # samples
+_OF_ALL = (
+    "The loss, and with it λ, is of all that the model returns. The spectra are those of one output: that called logits, or the "
+    "first."
+)
 _BENT_DOWN = {torch.float64: 1e-9, torch.float32: 1e-4}  # of the largest curvature
 
 
@@ -38,6 +43,8 @@ def loss_note(model: nn.Module, data: tuple[Tensor, Tensor], loss: Objective) ->
         return told
     with untouched(model, copies=list(model.buffers())), torch.no_grad():
         outputs = run(model, inputs)
+        if isinstance(model, Whole) and model.several:
+            told = (*told, _OF_ALL)
         if curvature_root(loss, outputs, targets) is not None:
             return told
         low, high = curvature_range(loss, outputs, targets)

@@ -120,13 +120,13 @@ def _of_dict(data: Mapping[Any, Any], model: nn.Module) -> Batch:
     if "inputs" in data and "inputs" not in parameters:
         return _of_parts([data["inputs"], *[data["targets"]] * ("targets" in data)], model)
     label = next((name for name in LABELS if name in data), "")
-    strange = [str(name) for name in data if name != label and str(name) not in parameters and not anything]
+    kwargs = {str(name): _entry(value, str(name)) for name, value in data.items() if name != label}
+    strange = [name for name in kwargs if name not in parameters and not anything]
     if strange:
         raise InputError(
             f"expected entries that {type(model).__name__} takes ({', '.join(parameters)}), got {strange[0]!r}; leave it out of "
             f"the batch, or name labels {LABELS[0]!r}."
         )
-    kwargs = {str(name): _entry(value, str(name)) for name, value in data.items() if name != label}
     targets = _tensor(data[label], label) if label else None
     return replace(_counted((), kwargs, targets), labels=label if label in parameters else "")
 
@@ -208,7 +208,7 @@ def _tensor(value: Any, name: str) -> Tensor:
             tensor = torch.from_numpy(np.array(value))  # a copy: what is the user's is not written to
         except TypeError as error:
             raise InputError(
-                f"expected {name} as a tensor or an array of numbers, got {type(value).__name__}; convert it."
+                f"expected {name} as a tensor or an array of numbers, got {type(value).__name__}; convert it, or leave it out."
             ) from error
         except (ValueError, RuntimeError) as error:
             raise InputError(

@@ -231,7 +231,8 @@ class Watch:
         return replace(check, gradient=total, layers=layers, sound=sound), said
 
     def _met(self, data: object) -> list[WatchWarning]:
-        self._measures.met(batch_of(data, self._model))
+        with attributes_kept(self._model):  # to fit the batch two samples are run
+            self._measures.met(batch_of(data, self._model))
         return []
 
     def _visited(self, data: object, names: tuple[str, ...]) -> list[WatchWarning]:
