@@ -103,3 +103,9 @@ def test_zeros_whose_names_end_alike_are_a_start_and_one_alone_may_be_one():
     assert odd_weights(drawn) is None
     alone = odd_weights([one for one in drawn if one.size or one.name == "middle.end"])
     assert alone is not None and alone.place == "middle.end" and "on purpose" in alone.sentence
+
+
+@pytest.mark.parametrize(("scatter", "words"), [(0.21, "by up to 21%."), (0.001, "by less than 1%.")])
+def test_how_far_one_network_scatters_about_realised_theory_is_never_nothing(scatter, words):
+    told = dataclasses.replace(row("a", 1.0), gradient_predicted=1.0, scatter=scatter)
+    assert LayerTable(1.0, (told,), around="softmax weights").assumption.endswith(words)

@@ -171,7 +171,8 @@ class LayerTable(Sequence[ModuleRow]):
         ]
         if not self.around or not scatters:
             return ""
-        return f"Realised theory of gradients: around {self.around}; one network scatters by up to {max(scatters):.0%}."
+        most = f"up to {max(scatters):.0%}" if max(scatters) >= 0.005 else "less than 1%"
+        return f"Realised theory of gradients: around {self.around}; one network scatters by {most}."
 
     @property
     def signal_growth(self) -> float | None:
