@@ -85,7 +85,8 @@ def density(law: fr.Law, moments: np.ndarray, smooth: bool) -> str:
 
 def _slope(law: fr.Law) -> str:
     """Central differences at five quantiles, in steps that are short beside the distance to an end, an atom or 0."""
-    special = np.array([0.0, *(end for pair in [*law.bands, *((at, at) for at, _ in law.atoms)] for end in pair)])
+    ends = [end for pair in [*law.bands, *((at, at) for at, _ in law.atoms)] for end in pair]
+    special = np.array([0.0, *ends, *singular_points(law)])
     x = law.quantile(np.array([0.04, 0.23, 0.47, 0.71, 0.96]))
     away = np.minimum(np.min(np.abs(x[:, None] - special), axis=1), np.max(np.abs(x)))
     inside = away > 1e-6 * np.max(np.abs(x))
@@ -149,6 +150,7 @@ def _masses(x: np.ndarray, value: np.ndarray, by_decade: np.ndarray, told: np.nd
         ratio = np.log(outer / inner)
         mass = np.where(outer * inner > 0, np.log(10) * (outer - inner) / ratio, 0.0)
         power = np.abs(middle - np.sqrt(outer * inner)) <= _POWER * middle
+        power &= (outer > 0) == (inner > 0)  # else a band ends between them, in a gap too narrow for bands
     wrong = power & told[..., :-2:2] & told[..., 2::2] & (np.abs(gained - mass) > _POWER * mass + _BESIDE)
     if not np.any(wrong):
         return ""
