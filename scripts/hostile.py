@@ -253,7 +253,7 @@ def hostile_files(count: int, seed: int, folder: Path) -> list[Input]:
         "fifo",
         ".",
         "/",
-        "/nowhere/x",
+        "/proc/nowhere/x",
         "a" * 5000,
         "é\u202e.npy",
         "/proc/self/mem",

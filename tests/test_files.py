@@ -7,7 +7,7 @@ import pytest
 
 from freeness import InputError
 from freeness.expressions.grammar import parse_law
-from freeness.files import check_unpacked, mapped_array, ordinary_file, read_text
+from freeness.files import check_unpacked, mapped_array, ordinary_file, read_text, read_toml
 
 
 def lying_npy(path, shape, dtype="<f8"):
@@ -76,3 +76,11 @@ def test_text_has_a_limit_and_an_encoding(tmp_path):
     (tmp_path / "b").write_bytes(b"\xff\xfe\xfa")
     with pytest.raises(InputError, match="it is not text"):
         read_text(tmp_path / "b", "text")
+
+
+@pytest.mark.parametrize("text", [r'a = ["\u0000"]', r'[a]\n"\u0000" = 1', "a = " + "9" * 5000, "a = "])
+def test_toml_with_null_characters_or_endless_numbers_is_refused(tmp_path, text):
+    path = tmp_path / "x.toml"
+    path.write_text(text.replace(r"\n", "\n"), encoding="utf-8")
+    with pytest.raises(InputError, match="expected a poem, got a"):
+        read_toml(path, "a poem")

@@ -7,10 +7,10 @@ import os
 import secrets
 import tomllib
 import zipfile
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO, Any, Literal
+from typing import IO, Any, Literal, cast
 
 import numpy as np
 
@@ -52,13 +52,29 @@ def read_text(path: Path | str, wanted: str, most: int = 2**24) -> str:
 def read_toml(path: Path | str, wanted: str) -> dict[str, Any]:
     """The entries of an ordinary file in TOML."""
     try:
-        return tomllib.loads(read_text(path, wanted))
-    except tomllib.TOMLDecodeError as error:
+        told = tomllib.loads(read_text(path, wanted))
+    except ValueError as error:  # a fault, or a number of thousands of digits
         raise InputError(f"expected {wanted}, got a fault in {str(path)!r}: {error}; correct it.") from error
     except RecursionError as error:
         raise InputError(
             f"expected {wanted}, got lists too deep in one another in {str(path)!r}; unfold them."
         ) from error
+    if any("\0" in text for text in _texts(told)):
+        raise InputError(f"expected {wanted}, got a text with a null character in {str(path)!r}; take it out.")
+    return told
+
+
+def _texts(value: Any) -> Iterator[str]:
+    """The names and texts in what was read."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        for name, part in cast("dict[str, Any]", value).items():
+            yield name
+            yield from _texts(part)
+    elif isinstance(value, list):
+        for part in cast("list[Any]", value):
+            yield from _texts(part)
 
 
 @contextmanager

@@ -70,6 +70,13 @@ def test_bad_input_is_one_sentence(folder, arguments, message):
     assert len([line for line in result.stderr.splitlines() if line.startswith("Error")]) == 1
 
 
+def test_a_sweep_s_name_leads_to_no_other_folder(folder):
+    (folder / "sweep.toml").write_text((folder / "sweep.toml").read_text().replace('name = "', 'name = "../'))
+    result = run("sweep.toml", "--engine", "inline")
+    assert result.exit_code == 2 and "expected a name for a file beside others" in result.stderr
+    assert not list(folder.parent.glob("*.sqlite"))
+
+
 def test_a_sweep_that_cannot_be_finished_exits_with_3_and_the_command_that_resumes(folder, monkeypatch):
     from freeness.experiments import LostError, engines
 

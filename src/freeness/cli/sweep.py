@@ -133,6 +133,8 @@ def sweep_command(
     if verify and specification is None and preset is None and store is not None:
         return _verified(store, "freeness sweep SPEC.toml")
     sweep = _sweep(specification, preset)
+    if store is None and Path(sweep.name).name != sweep.name:
+        raise InputError(f"expected a name for a file beside others, got {sweep.name!r}; change it, or give --store.")
     path = store or Path(f"{sweep.name}.sqlite")
     if verify:
         return _verified(path, shlex.join(["freeness", *(word for word in sys.argv[1:] if word != "--verify")]))
