@@ -80,7 +80,7 @@ def test_a_batch_normalised_cnn_has_the_sharpness_of_its_training() -> None:
     rate = report.learning_rate
     facts = start_facts(model, (x, y), "cross_entropy", training=True)
     assert (
-        facts.sharpness == pytest.approx(wanted, rel=1e-8) and facts.untried == "batch normalisation in training mode"
+        facts.sharpness == pytest.approx(wanted, rel=1e-5) and facts.untried == "batch normalisation in training mode"
     )
     assert rate.wide and "freeness rate" in rate.reason
     assert rate.recommended == pytest.approx(start_rate(facts, "cross_entropy").recommended)
