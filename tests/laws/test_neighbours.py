@@ -53,6 +53,26 @@ def test_points_far_away_are_reached_by_stones():
     assert len(ones.followed) < len(others.followed)
 
 
+def test_stones_are_given_up_once_most_points_are_followed_anyway():
+    asked, followed = [], []
+
+    def near(start, x):
+        asked.append(x.size)
+        return solution(exact(x), (np.abs(start / exact(x) - 1)[0] < 0.2) & (x > 0.05))
+
+    def follow(x):
+        followed.extend(x)
+        return solution(exact(x), np.ones(x.shape, bool))
+
+    known = Neighbours(follow, near, stones=True)
+    known.solve(np.geomspace(0.1, 1.0, 30))
+    asked.clear()
+    followed.clear()
+    far = np.array([1e-7, 1e-6, 1e-5, 90.0])
+    assert (known.solve(far).parameters == exact(far)).all()
+    assert followed == far.tolist() and len(asked) < 5
+
+
 def test_of_many_points_that_nothing_leads_to_some_are_followed_first():
     known, gap = np.linspace(1.0, 2.0, 40), np.linspace(1e3, 2e3, 400)
     counted = Counted(reach=1e-3)

@@ -119,6 +119,8 @@ class Neighbours:
             missed = self._add_near(np.unique(stones[going]))
             stepped = going & ~np.isin(stones, missed)
             share = np.where(stepped, _HALF, share / 4)
+            if 2 * np.count_nonzero(share < _SHORTEST) > x.size:  # these are followed, all in as many steps as one
+                break
             rest = np.isin(x, self._add_near(x)) if stepped.any() else np.ones(x.shape, bool)
             x, share = x[rest], share[rest]
             if not going.any():
