@@ -97,8 +97,8 @@ class FieldEquation(ABC):
         zeta = 1 / (target + 1j * height)
         fields = np.zeros((self.unknowns - 1, zeta.size), complex)
         for _ in range(SWEEPS):
-            at = self.responses(fields, zeta, slopes=False, logarithm=False)
-            new = self._swept(at)
+            with np.errstate(all="ignore"):  # below the support sweeps may come to no end: Newton then finds none
+                new = self._swept(self.responses(fields, zeta, slopes=False, logarithm=False))
             change = np.abs(new - fields).max() / max(np.abs(new).max(), np.finfo(float).tiny)
             fields = new
             if change <= _SETTLED:

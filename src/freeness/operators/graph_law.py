@@ -241,7 +241,8 @@ class GraphLaw(MatrixLaw):
                 found = self._confirmed(begin, at)
                 if found.converged[0]:
                     return found.parameters
-                begin = begin + self._update(begin, at)[0] if k < tries - 1 else begin
+                with np.errstate(all="ignore"):  # what is lost in it is not found
+                    begin = begin + self._update(begin, at)[0] if k < tries - 1 else begin
             return None
 
         def seen(unknowns: np.ndarray, x: float) -> Seen:
