@@ -34,6 +34,7 @@ _MANY = 200  # points from which on most start from their neighbours' solutions
 _COSTLY = 4  # unknowns from which that pays; products of closed laws are long where they are made of many
 _BESIDE = 1e-9  # of the law's size: so near 0 is an even density read, and one beside an atom
 _EVEN = 1e-6  # relative change there of one that is finite and not 0
+_ABOVE = 1e-6  # relative imaginary part of G, and of a potential beyond [0, π], that is of a mirror image, not rounding
 _BEYOND = 1e3  # times its noise, from which on a density is one
 _TINY = (
     1e-8  # of the height from which points are continued: nearer to a hard edge at 0 they are solved for in logarithms
@@ -185,7 +186,9 @@ class CurveLaw(BandedLaw):
         own = np.where(mirrored, own.conj() + 1j * np.pi, own)
         rounding = self._scaled(target.astype(complex))[2] * ROUNDING
         error = sensitivity * (rounding + solution.height) + np.abs(g) * ROUNDING + noise
-        found = Boundary(g, own, error, solution.converged & np.isfinite(g))
+        above = np.imag(g) > _ABOVE * np.abs(g)
+        turned = np.abs(np.imag(own) - np.pi / 2) > np.pi / 2 + _ABOVE  # NaN is none
+        found = Boundary(g, own, error, solution.converged & np.isfinite(g) & ~above & ~turned)
         middle = (x == 0) & ~found.converged
         return self._centred(found, middle) if self._symmetric and middle.any() else found
 
