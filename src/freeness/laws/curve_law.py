@@ -169,7 +169,7 @@ class CurveLaw(BandedLaw):
         found = self._boundary(x, potential=True)
         g, error = self._beside_poles(x.astype(complex), found.g)
         known = np.isfinite(g) & np.isfinite(error) & (found.converged | (error > 0))
-        return replace(found, g=g, error=np.where(error > 0, error, found.error), converged=known)
+        return replace(found, g=g, error=np.where(g == found.g, np.maximum(error, found.error), error), converged=known)
 
     def _boundary(self, x: np.ndarray, potential: bool) -> Boundary:
         """Boundary values; without ``potential``, which costs as much as the rest, that is NaN."""

@@ -167,7 +167,7 @@ class ImageLaw(TransformLaw):
 
         g, error = beside_atoms(self.atoms, _rounded(at, z), z, found.g, far)
         known = found.converged & np.isfinite(g) & np.isfinite(error)
-        return replace(found, g=g, error=np.where(error > 0, error, found.error), converged=known)
+        return replace(found, g=g, error=np.where(g == found.g, np.maximum(error, found.error), error), converged=known)
 
     def _boundary(self, z: np.ndarray, at: Branches) -> Boundary:
         """Real points are approached from the half-plane that their slope says, the others lie off the axis."""
