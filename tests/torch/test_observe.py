@@ -268,6 +268,31 @@ def test_planted_faults_are_named(make, place, words):
     assert words in fault.sentence
 
 
+class TwoWays(nn.Module):
+    """An encoder with a small layer, and a decoder that hears little of it but reads tokens of its own."""
+
+    def __init__(self):
+        super().__init__()
+        self.encoder, self.tokens = chain(3)[:-1], nn.Embedding(16, 24)
+        self.cross, self.head = nn.Linear(24, 24), nn.Linear(24, 4)
+        with torch.no_grad():
+            self.encoder[2].weight.mul_(0.02)
+            self.cross.weight.mul_(0.002)
+
+    def forward(self, x):
+        heard, own = self.encoder(x), self.tokens(torch.arange(16))
+        return self.head(self.cross(heard) + own)
+
+
+def test_a_gradient_is_not_lost_between_a_decoder_and_the_encoder_that_ran_before_it():
+    seeded()
+    model = TwoWays()
+    x, y = torch.randn(16, 24), torch.arange(16) % 4
+    table = observe(model, classes(model, x, y))
+    assert [row.name for row in table.modules if row.begins] == ["encoder.0", "tokens"]
+    assert fault_of(table).place == "encoder.2"
+
+
 def test_numbers_that_are_not_finite_are_placed():
     model = chain(3)
     with torch.no_grad():

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import NamedTuple
 
 from freeness.advice.layer_table import LayerTable, ModuleRow
 
@@ -134,7 +135,7 @@ def _end_to_end(table: LayerTable) -> Iterator[Fault]:
     for what in ("signal", "gradient"):
         backward = what == "gradient"
         rows = [row for row in table.modules if not (backward and row.name in later)]
-        known = [(row.name, value) for row in rows if (value := _size(row, backward)) is not None]
+        known = [_Size(row.name, value, row.begins) for row in rows if (value := _size(row, backward)) is not None]
         growth, apart = _growth(known, backward), ""
         if len(known) > 1 and growth is not None and growth < _LOST:
             known = known[:-1]  # a last layer that starts small, or at 0, is sound
@@ -163,22 +164,40 @@ def _size(row: ModuleRow, backward: bool) -> float | None:
     return None if row.output_gradient is None else row.output_gradient * row.outputs
 
 
-def _growth(known: list[tuple[str, float]], backward: bool) -> float | None:
+class _Size(NamedTuple):
+    """Of what a module returns, or of the gradient there; ``begins``: no weights stand in front of the module."""
+
+    name: str
+    value: float
+    begins: bool
+
+
+def _growth(known: list[_Size], backward: bool) -> float | None:
     """From the first to the last, or back again."""
     if len(known) < 2:
         return None
-    first, last = known[0][1], known[-1][1]
+    first, last = known[0].value, known[-1].value
     above, below = (first, last) if backward else (last, first)
     return above / below if below > 0 else None
 
 
-def _largest_step(known: list[tuple[str, float]], shrinks: bool, backward: bool) -> tuple[str | None, float]:
-    """The module at which a mean square changes most, if one does so by far more than the others."""
-    known = known[::-1] if backward else known
-    steps = [
-        (after / before if before > 0 else 1.0, passed if backward else name)  # gradients pass the later one's weights
-        for (passed, before), (name, after) in pairwise(known)
-    ]
+def _largest_step(known: list[_Size], shrinks: bool, backward: bool) -> tuple[str | None, float]:
+    """The module at which a mean square changes most, if one does so by far more than the others.
+
+    Modules lie on one way until one begins a way of its own, as a decoder does that runs after an encoder. A gradient that is
+    lost is lost in all modules in front on that way; those beside one another, as queries and values, need not be alike.
+    """
+    steps: list[tuple[float, str]] = []
+    front = 0.0  # the largest in front, on the same way
+    for earlier, later in pairwise(known):
+        front = max(0.0 if earlier.begins else front, earlier.value)
+        if later.begins:
+            continue
+        if backward:  # gradients pass the later one's weights
+            before, after = later.value, front if shrinks else earlier.value
+        else:
+            before, after = earlier.value, later.value
+        steps.append((after / before if before > 0 else 1.0, later.name))
     if not steps:
         return None, 1.0
     jump, name = min(steps) if shrinks else max(steps)

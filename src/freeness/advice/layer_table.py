@@ -36,7 +36,8 @@ class ModuleRow:
     another one takes its weights. ``outputs``: entries of its output, of all the times (``uses``) that it ran. ``scale``: mean
     absolute scale of a normalisation, None elsewhere. ``trained``: whether any of its weights is. ``signal_predicted`` and
     ``gradient_predicted``: the same of wide random layers, None without a theory. One network's gradient departs from that by
-    about the factor 1 ± ``scatter``, its signal by 1 ± ``signal_scatter``.
+    about the factor 1 ± ``scatter``, its signal by 1 ± ``signal_scatter``. ``begins``: what it reads has
+    passed no weights, as in front of an encoder and of a decoder.
     """
 
     name: str
@@ -54,6 +55,7 @@ class ModuleRow:
     gradient_predicted: float | None = None
     scatter: float | None = None
     signal_scatter: float | None = None
+    begins: bool = False
 
     @property
     def departs(self) -> tuple[str, ...]:

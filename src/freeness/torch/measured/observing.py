@@ -57,6 +57,7 @@ class _Call:
     mean: float
     size: int
     edge: GradientEdge | None
+    begins: bool = False  # no weights stand behind what it read
 
 
 @dataclass(eq=False)
@@ -64,6 +65,9 @@ class _Watch(TorchDispatchMode):
     """What is dispatched in a forward pass, by the module in which it happens."""
 
     inside: list[str] = field(default_factory=lambda: [""])
+    begin: list[bool] = field(
+        default_factory=list[bool]
+    )  # of the same modules, whether no weights stand behind what they read
     lineage: Lineage = field(default_factory=Lineage)
     activations: list[ActivationRow] = field(default_factory=list)
     sums: list[SumRow] = field(default_factory=list)
@@ -239,26 +243,30 @@ def _hooked(model: nn.Module, watch: _Watch, calls: list[_Call]) -> Iterator[Non
         for name, module in model.named_modules():
             owns = any(parameter is not None for parameter in module._parameters.values())
 
-            def before(_: nn.Module, __: Any, name: str = name) -> None:
+            def before(_: nn.Module, args: Any, kwargs: Any, name: str = name) -> None:
                 watch.inside.append(name)
                 watch.ran |= not name
+                watch.begin.append(
+                    watch.lineage.begins(*(one for one in tree_leaves((args, kwargs)) if torch.is_tensor(one)))
+                )
 
             def after(_: nn.Module, __: Any, returned: Any, name: str = name, owns: bool = owns) -> None:
                 watch.inside.pop()
+                begins = watch.begin.pop()
                 if owns:
-                    calls.extend(_called(name, returned))
+                    calls.extend(_called(name, returned, begins))
 
-            hooks.enter_context(module.register_forward_pre_hook(before))
+            hooks.enter_context(module.register_forward_pre_hook(before, with_kwargs=True))
             hooks.enter_context(module.register_forward_hook(after))
         yield
 
 
-def _called(name: str, returned: Any) -> list[_Call]:
+def _called(name: str, returned: Any, begins: bool) -> list[_Call]:
     for one in tree_leaves(returned):
         if isinstance(one, Tensor) and one.is_floating_point() and one.numel() > 0:
             flat = one.detach().double()
             edge = get_gradient_edge(one) if one.requires_grad else None
-            return [_Call(name, float(flat.square().mean()), float(flat.mean()), one.numel(), edge)]
+            return [_Call(name, float(flat.square().mean()), float(flat.mean()), one.numel(), edge, begins)]
     return []
 
 
@@ -298,6 +306,7 @@ def _rows(
                 trained=bool(trained),
                 tensors=tensors,
                 scale=_scale(module),
+                begins=bool(own) and all(call.begins for call in own),
             )
         )
     return tuple(rows)

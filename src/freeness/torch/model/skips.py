@@ -74,6 +74,10 @@ class Lineage:
         """Whether operations made them."""
         return all(one.data_ptr() in self._born for one in signals)
 
+    def begins(self, *signals: Tensor) -> bool:
+        """Whether no weights are behind any of these signals."""
+        return all(self._depth[self._born[at]] == 0 for one in signals if (at := one.data_ptr()) in self._born)
+
     def skip_first(self, one: Tensor, other: Tensor) -> tuple[Tensor, Tensor] | None:
         """Skip connection and branch of a sum; None where it is none, as of gates and of what a recurrence holds.
 
