@@ -31,6 +31,7 @@ _LATE = 12  # calls from the end of a forward pass that are tried as outputs
 _LOOKED = 2  # samples from which the loss is told; of language models these are large
 _ALIKE = {torch.float64: 1e-8, torch.float32: 1e-4}  # of two losses, their slopes and curvatures
 _COMPLETE = 1e-3  # of the gradient that may pass by the outputs
+_MOSTLY = 0.5  # from which on signals that the model does not return are no outputs
 
 
 class Owned(NamedTuple):
@@ -213,12 +214,12 @@ def own_loss(model: nn.Module, batch: Batch, output: OutputKey = None) -> Owned 
     samples = _of_samples(calls, few.count) & _of_samples(others, len(rows[: 2 * _LOOKED]))
     inner = tuple(calls.before(loss, samples))
     tried = [each for each in dict.fromkeys((places, every, inner)) if each]
-    if not (tried or calls.rows):
+    late = [(place,) for place, _ in calls.rows if place in samples][:-_LATE:-1]
+    if not (tried or late):
         raise InputError(
             "expected a loss that the model computes of its outputs, got one of none; return them beside it."
         )
-    late = [place for place, _ in calls.rows if place in samples][:-_LATE:-1]
-    chosen, whole = _chosen(one, rows[:_LOOKED], tried, [(each,) for each in late])
+    chosen, whole = _chosen(one, rows[:_LOOKED], tried, late, returned=bool(places or every))
     loss = OwnLoss(one, chosen, whole, chosen in (places, every), losses_of(returned))
     return Owned(_exposed(one, chosen), rows, rows, loss)
 
@@ -226,16 +227,29 @@ def own_loss(model: nn.Module, batch: Batch, output: OutputKey = None) -> Owned 
 _Places = tuple[Origin, ...]
 
 
-def _chosen(model: nn.Module, rows: Tensor, tried: list[_Places], late: list[_Places]) -> tuple[_Places, bool]:
-    """The first places by which all that the loss knows of the parameters passes, or most of it; and whether it is all."""
-    least, best = math.inf, (tried or late)[0]
+def _chosen(
+    model: nn.Module, rows: Tensor, tried: list[_Places], late: list[_Places], *, returned: bool
+) -> tuple[_Places, bool]:
+    """The first places by which all that the loss knows of the parameters passes, or most of it; and whether it is all.
+
+    Where less than half does, the first ones stand if the model returns them (``returned``), or if it cannot be run again from
+    there: what says why comes later.
+    """
+    shares: dict[_Places, float] = {}
     for place, curved in [*((each, False) for each in tried), *((each, True) for each in late)]:
         beside = _beside(model, rows, place, curved)
         if beside <= _COMPLETE:
             return place, True
-        if beside < least:
-            least, best = beside, place
-    return best, False
+        shares.setdefault(place, beside)
+    first, best = (tried or late)[0], min(shares, key=lambda place: shares[place])
+    if shares[best] < _MOSTLY:
+        return best, False
+    if math.isfinite(shares[first]) and not returned:
+        raise InputError(
+            "expected a loss computed of outputs that have a row for each sample, got one that knows most of the parameters "
+            "beside any such; return the outputs, and name the loss."
+        )
+    return first, False
 
 
 def _of_samples(calls: CallWatch, count: int) -> set[Origin]:
