@@ -85,9 +85,7 @@ def test_a_loss_whose_calls_depend_on_the_batch_is_refused_in_one_sentence() -> 
             return self.loss(self.table(x), target).loss
 
     tokens = torch.tensor([1, 2, 35, 15, 3, 20])
-    with pytest.raises(
-        InputError, match=r"^expected a loss computed of outputs that have a row for each sample"
-    ) as told:
+    with pytest.raises(InputError, match=r"^expected a loss computed of outputs with a row for each sample") as told:
         analyze(Adaptive(), (tokens, tokens))
     assert str(told.value).count("expected") == 1
 

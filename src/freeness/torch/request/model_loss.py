@@ -246,8 +246,8 @@ def _chosen(
         return best, False
     if math.isfinite(shares[first]) and not returned:
         raise InputError(
-            "expected a loss computed of outputs that have a row for each sample, got one that knows most of the parameters "
-            "beside any such; return the outputs, and name the loss."
+            "expected a loss computed of outputs with a row for each sample, got one that sees most parameters otherwise; "
+            "return the outputs, and name the loss."
         )
     return first, False
 
