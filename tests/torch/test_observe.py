@@ -545,3 +545,35 @@ def test_noise_that_stands_on_a_mean_is_no_branch():
     model, x = Noisy(), torch.randn(5, 4)
     table = observe(model, lambda: model(x).square().mean())
     assert len(table.sums) == 3 and not fault_of(table).found
+
+
+class Padded(nn.Module):
+    """A place in front of the others, by a concatenation or by zeros of which a part is written; then blocks."""
+
+    def __init__(self, written):
+        super().__init__()
+        seeded()
+        self.written, self.into = written, nn.Linear(4, 8)
+        self.blocks = nn.ModuleList(nn.Linear(8, 8) for _ in range(3))
+
+    def forward(self, x):
+        inner = self.into(x)
+        if self.written:
+            h = x.new_zeros(len(x), x.shape[1] + 1, 8)
+            h[:, 1:] = inner
+        else:
+            h = torch.cat([0 * inner[:, :1], inner], 1)
+        for block in self.blocks:
+            h = h + torch.tanh(block(h))
+        return h
+
+
+def test_zeros_of_which_a_part_is_written_are_signals():
+    seeded()
+    x = torch.randn(5, 3, 4)
+    tables = [observe(model, lambda m=model: m(x).square().mean()) for model in (Padded(False), Padded(True))]
+    for table in tables:
+        assert len(table.sums) == len(table.activations) == 3
+        assert [row.name for row in table.modules if row.begins] == ["into"]
+    first, second = ([row.branch_over_skip for row in table.sums] for table in tables)
+    assert first == pytest.approx(second, rel=1e-6)

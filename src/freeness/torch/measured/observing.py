@@ -113,6 +113,8 @@ class _Watch(TorchDispatchMode):
             if isinstance(one, Tensor):
                 (self.by_channel.add if channels else self.by_channel.discard)(one.data_ptr())
                 (self.given.add if given else self.given.discard)(one.data_ptr())
+                if not given:  # written to a part of it, as behind the place of a class token
+                    self.given.discard(one.untyped_storage().data_ptr())
 
     def _activation(self, place: str, name: str, func: Any, args: Any, kwargs: Any) -> ActivationRow:
         h, *rest = args

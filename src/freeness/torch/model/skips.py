@@ -58,6 +58,7 @@ class Lineage:
                 continue
             self._noted[one.data_ptr()] = next(self._clock)
             if one.data_ptr() in places & self._born.keys():
+                self._filled(one, sources)
                 continue
             if alone is not None and name in _SCALING:
                 self._born[one.data_ptr()] = alone
@@ -69,6 +70,14 @@ class Lineage:
             self._mixing.append(mixing)
             self._depth.append(max((self._depth[source] for source in sources), default=0) + mixing)
             self._straight.append(straight)
+
+    def _filled(self, part: Tensor, sources: Iterable[int]) -> None:
+        """Weights are behind what had none, as zeros of which a part is written."""
+        deepest = max(self._depth[source] for source in sources)
+        for at in (part.data_ptr(), part.untyped_storage().data_ptr()):
+            born = self._born.get(at)
+            if born is not None and self._depth[born] == 0:
+                self._depth[born] = deepest
 
     def knows(self, *signals: Tensor) -> bool:
         """Whether operations made them."""
