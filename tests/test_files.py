@@ -84,3 +84,9 @@ def test_toml_with_null_characters_or_endless_numbers_is_refused(tmp_path, text)
     path.write_text(text.replace(r"\n", "\n"), encoding="utf-8")
     with pytest.raises(InputError, match="expected a poem, got a"):
         read_toml(path, "a poem")
+
+
+def test_a_file_that_is_not_there_is_told_once(tmp_path):
+    with pytest.raises(InputError, match="does not exist") as told:
+        read_toml(tmp_path / "none.toml", "a poem")
+    assert str(told.value).count("expected") == 1

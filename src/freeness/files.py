@@ -51,8 +51,9 @@ def read_text(path: Path | str, wanted: str, most: int = 2**24) -> str:
 
 def read_toml(path: Path | str, wanted: str) -> dict[str, Any]:
     """The entries of an ordinary file in TOML."""
+    text = read_text(path, wanted)
     try:
-        told = tomllib.loads(read_text(path, wanted))
+        told = tomllib.loads(text)
     except ValueError as error:  # a fault, or a number of thousands of digits
         raise InputError(f"expected {wanted}, got a fault in {str(path)!r}: {error}; correct it.") from error
     except RecursionError as error:

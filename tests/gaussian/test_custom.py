@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from freeness import InputError
 from freeness.gaussian import activation, activation_names, covariance, custom_activation
+from freeness.gaussian.bends import bend_noise, slope_dependence
 from freeness.meanfield import edge_of_chaos
 
 
@@ -58,3 +59,11 @@ def test_given_kinks_and_derivatives_are_taken():
     assert found.name == "abs" and found.kinks == (0.0,) and found.derivative(np.array([-2.0])) == [-1.0]
     with pytest.raises(InputError, match="finite kinks"):
         custom_activation(np.abs, kinks=[np.inf])
+
+
+def test_activations_of_one_name_keep_their_numbers_apart():
+    """Gains d ln E φ²/d ln q of h³ (3) and of sin h (2q e^(-2q)/(1 - e^(-2q))), in one process."""
+    sine, cube = custom_activation(np.sin), custom_activation(lambda x: x**3)
+    assert bend_noise(sine, 1.0).gain == pytest.approx(2 * np.exp(-2) / (1 - np.exp(-2)), rel=1e-6)
+    assert bend_noise(cube, 1.0).gain == pytest.approx(3.0, rel=1e-6)
+    assert slope_dependence(cube, 1.0)[1][0] != pytest.approx(slope_dependence(sine, 1.0)[1][0], rel=0.1)

@@ -50,5 +50,27 @@ def test_on_an_atom_there_is_no_g():
 def test_a_rest_that_grows_towards_the_atom_is_as_uncertain_as_it_is_large():
     z = np.array([1e-9, 1e-13]).astype(complex)
     whole = lambda z: 0.5 / z + 0.5 / np.sqrt(z)  # noqa: E731
-    g, error = beside_atoms([(0.0, 0.5)], 1.0, z, whole(z) * (1 + 1e-3), whole)
+    g, error, told = beside_atoms([(0.0, 0.5)], 1.0, z, whole(z) * (1 + 1e-3), whole)
+    assert told.tolist() == [False, True]
     assert np.all(np.abs(g - whole(z))[1:] <= error[1:]) and error[1] < 1e-4 * np.abs(g[1])
+
+
+def test_of_two_near_atoms_the_worse_error_counts():
+    """A point on one of them has no G, in whatever order they are told."""
+    z, atoms = np.array([1e-12, 0.0, 1e-8 + 1e-13]).astype(complex), [(0.0, 0.5), (1e-8, 0.5)]
+    errors = [beside_atoms(order, 1.0, z, np.full(3, 1e9 + 0j), lambda z: 1 / z)[1] for order in (atoms, atoms[::-1])]
+    assert np.array_equal(*errors) and np.isinf(errors[0][1])
+
+
+def test_a_potential_is_told_where_it_was_found():
+    """∫ log|x - t| tends to -∞ as w log|x - a| does; what is lost raises, though G is known."""
+    law = fr.free_product(fr.MarchenkoPastur(3.0), fr.Empirical([0.0, 1.0, 2.0]))
+    (position, mass) = law.atoms[0]
+    near, nearer = law.log_potential(position + np.array([1e-9, 1e-11]))
+    assert near - nearer == pytest.approx(mass * np.log(100.0), rel=1e-4)
+    for distance in (1e-13, 1e-15):
+        try:
+            found = law.log_potential(position + distance)
+        except fr.ConvergenceError:
+            continue
+        assert found == pytest.approx(nearer + mass * np.log(distance / 1e-11), rel=1e-3)

@@ -6,20 +6,27 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
+from freeness.gaussian import activation
 from freeness.meanfield import gradients, loss_moments
 from freeness.network import (
+    INPUT,
+    Activation,
     Dense,
     Departing,
     Gaussian,
     Network,
+    Node,
     Normalisation,
     Operation,
+    Sum,
+    along_front,
     backward,
     backward_pairs,
     beyond_behind,
     departing,
     forward,
     participation,
+    turned,
 )
 
 
@@ -66,6 +73,21 @@ def _(layer: Thinned, around):
 def _(layer: Thinned, streams, lengths, behind):
     """rest·(1 + 2) over n more than 2/n."""
     return layer.rest * 3 / behind.features + lengths[0].beyond
+
+
+@dataclass(frozen=True)
+class Levelled(Normalisation):
+    """A norm of a user's own, without rules for departures but what its record says: here those for any operation are taken."""
+
+
+@dataclass(frozen=True)
+class Added(Sum):
+    """A sum of a user's own, likewise."""
+
+
+for rule in (departing, turned, along_front):
+    for kind in (Levelled, Added):
+        rule.register(kind, rule.dispatch(Operation))
 
 
 COUNT, DRAWS = 40, 800
@@ -123,3 +145,28 @@ def test_a_norm_behind_an_own_operation_divides_by_lengths_that_depart_as_drawn_
     wanted = (1 - 1 / COUNT) / squares.mean(axis=1)
     told = found["front"] / found["norm"]
     assert told == pytest.approx(wanted.mean(), rel=0.06)
+
+
+@pytest.mark.parametrize(
+    ("own", "ours"),
+    [(Levelled("rms", 0.0), Normalisation("rms", 0.0)), (Added((1.0, 0.1)), Sum((1.0, 0.1)))],
+    ids=["norm", "sum"],
+)
+def test_what_a_record_says_of_its_shape_is_known_without_rules(own, ours):
+    def told(middle):
+        read = ("a", "b") if isinstance(middle, Sum) else ("a",)
+        network = Network(
+            (
+                Node("a", Dense(10, COUNT, Gaussian(1.0)), (INPUT,)),
+                *(Node(name, Dense(10, COUNT, Gaussian(2.0)), (INPUT,)) for name in read[1:]),
+                Node("middle", middle, read),
+                Node("bent", Activation(activation("tanh")), ("middle",)),
+                Node("last", Dense(COUNT, 5, Gaussian(1.0)), ("bent",)),
+            )
+        )
+        rng = np.random.default_rng(5)
+        found = loss_moments(network, rng.standard_normal((4, 10)), rng.standard_normal((4, 5)))
+        return [(node.name, node.signal_scatter, node.gradient_scatter) for node in found]
+
+    for one, other in zip(told(own), told(ours), strict=True):
+        assert one[1:] == pytest.approx(other[1:], rel=0.25, nan_ok=True)

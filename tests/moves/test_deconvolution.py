@@ -101,7 +101,7 @@ def test_what_was_not_added_is_refused():
     for total, part in [(Atoms([1.0, 2.0, 5.0]), Semicircle(1.0)), (Bernoulli(), Bernoulli(0.5))]:
         with pytest.raises(InputError, match="no such law"):
             free_deconvolution(total, part)
-    with pytest.raises(ConvergenceError, match="rises from 0 to 1"):
+    with pytest.raises(ConvergenceError, match="lower half-plane"):
         free_deconvolution(free_poisson(2.0), free_poisson(1.5))  # exists; the potential changes its branch on the way
     with pytest.raises(ConvergenceError, match="summand"):
         free_deconvolution(Atoms(np.random.default_rng(0).normal(size=20)), Semicircle(0.02))

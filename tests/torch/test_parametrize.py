@@ -89,3 +89,11 @@ def test_computed_weights_and_strange_states_are_refused():
         parametrize_(big, small, (X, Y), loss="cross_entropy")
     with pytest.raises(InputError, match="this model's"):
         restore_multipliers_(nn.Linear(2, 2), big.state_dict())
+
+
+def test_unknown_settings_are_refused_before_a_weight_changes():
+    model, small = nn.Linear(4, 3), nn.Linear(4, 3)
+    before = model.weight.detach().clone()
+    with pytest.raises(InputError, match="got 'optimiser'"):
+        parametrize_(model, small, (torch.randn(8, 4), torch.arange(8) % 3), optimiser="adam")  # pyright: ignore[reportCallIssue]
+    assert torch.equal(model.weight, before)

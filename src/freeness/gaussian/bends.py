@@ -8,7 +8,7 @@ from functools import lru_cache
 import numpy as np
 from jaxtyping import Float
 
-from freeness.gaussian.activations import ActivationFunction
+from freeness.gaussian.activations import ActivationFunction, Elementwise
 from freeness.numerics import gaussian_nodes
 
 _ORDERS = 48  # of the Hermite series; what is left out is told to c⁴⁸
@@ -45,7 +45,6 @@ class BendNoise:
         return np.interp(np.arccos(np.clip(cosine, -1.0, 1.0)), self.angles, self.slopes)
 
 
-@lru_cache(maxsize=64)
 def bend_noise(function: ActivationFunction, q: float) -> BendNoise:
     """Of one activation.
 
@@ -61,8 +60,13 @@ def bend_noise(function: ActivationFunction, q: float) -> BendNoise:
         >>> round(found.gain, 6), round(found.excess, 6), round(float(found.slopes[0]), 6)
         (1.0, 5.0, 1.0)
     """
-    h, weights = gaussian_nodes(q, function.kinks)
-    series = np.stack([function.function(h) ** 2, function.derivative(h) ** 2])
+    return _bend_noise(function.function, function.derivative, function.kinks, q)
+
+
+@lru_cache(maxsize=64)
+def _bend_noise(function: Elementwise, derivative: Elementwise, kinks: tuple[float, ...], q: float) -> BendNoise:
+    h, weights = gaussian_nodes(q, kinks)
+    series = np.stack([function(h) ** 2, derivative(h) ** 2])
     series = series / np.maximum(series @ weights, np.finfo(float).tiny)[:, None]
     z, angles = h / np.sqrt(q), np.linspace(0, np.pi, _ANGLES)
     before, polynomial, cosine = np.ones_like(z), z, np.cos(angles)
@@ -78,10 +82,10 @@ def bend_noise(function: ActivationFunction, q: float) -> BendNoise:
         before, polynomial = polynomial, (z * polynomial - np.sqrt(n) * before) / np.sqrt(n + 1)
     total += np.multiply.outer(np.maximum(left_out, 0.0), power)
     gain, turn = rates.tolist()
-    return BendNoise(gain, turn, tuple(lean.tolist()), angles, total[0] - 2 * gain**2 * cosine**2, total[1])
+    values, slopes = total[0] - 2 * gain**2 * cosine**2, total[1]
+    return BendNoise(gain, turn, tuple(lean.tolist()), _kept(angles), _kept(values), _kept(slopes))
 
 
-@lru_cache(maxsize=64)
 def slope_dependence(
     function: ActivationFunction, q: float
 ) -> tuple[Float[np.ndarray, " angles"], Float[np.ndarray, " angles"]]:
@@ -93,8 +97,15 @@ def slope_dependence(
 
     Source: Mehler's formula.
     """
-    h, weights = gaussian_nodes(q, function.kinks)
-    value, slope = function.function(h), function.derivative(h)
+    return _slope_dependence(function.function, function.derivative, function.kinks, q)
+
+
+@lru_cache(maxsize=64)
+def _slope_dependence(
+    function: Elementwise, derivative: Elementwise, kinks: tuple[float, ...], q: float
+) -> tuple[Float[np.ndarray, " angles"], Float[np.ndarray, " angles"]]:
+    h, weights = gaussian_nodes(q, kinks)
+    value, slope = function(h), derivative(h)
     series, z, turns = np.stack([value * slope, value, slope]), h / np.sqrt(q), np.linspace(0, np.pi, _TURNS)
     polynomial, before, left_out = np.ones_like(z), np.zeros_like(z), series**2 @ weights
     total, power = np.zeros((3, _TURNS)), np.ones(_TURNS)
@@ -104,4 +115,9 @@ def slope_dependence(
         power = power * np.cos(turns)
         before, polynomial = polynomial, (z * polynomial - np.sqrt(n) * before) / np.sqrt(n + 1)
     both, values, slopes = total + np.multiply.outer(np.maximum(left_out, 0.0), power)
-    return turns, (both - values * slopes) / max(float(value**2 @ weights), np.finfo(float).tiny)
+    return _kept(turns), _kept((both - values * slopes) / max(float(value**2 @ weights), np.finfo(float).tiny))
+
+
+def _kept(array: np.ndarray) -> np.ndarray:
+    array.flags.writeable = False  # others get the same one
+    return array

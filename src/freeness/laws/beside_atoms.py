@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 import numpy as np
-from jaxtyping import Complex, Float, Inexact
+from jaxtyping import Bool, Complex, Float, Inexact
 
 from freeness.numerics import ROUNDING
 
@@ -20,8 +20,10 @@ def beside_atoms(
     z: Inexact[np.ndarray, " points"],
     g: Inexact[np.ndarray, " points"],
     solved: Callable[[Inexact[np.ndarray, " far"]], Inexact[np.ndarray, " far"]],
-) -> tuple[Complex[np.ndarray, " points"], Float[np.ndarray, " points"]]:
-    """G with the digits that a pole w/(z - a) has, and its error there; 0 away from atoms, infinite on one.
+) -> tuple[Complex[np.ndarray, " points"], Float[np.ndarray, " points"], Bool[np.ndarray, " points"]]:
+    """G with the digits that a pole w/(z - a) has, its error there, and where the pole told it.
+
+    The error is 0 away from atoms, and infinite on one.
 
     Beside a, G = w/(z - a) + r with z·r → 0, for an atom is what (z - a)G tends to. r is read farther away in the same direction;
     if it grows towards a by a power, as beside a hard edge, it is as uncertain as it is large.
@@ -34,6 +36,7 @@ def beside_atoms(
         solved: G at other points, NaN where that is not known.
     """
     g, error, sizes = g.astype(complex), np.zeros(z.shape), np.broadcast_to(size, z.shape)
+    told = np.zeros(z.shape, bool)
     for position, mass in atoms:
         near = np.flatnonzero(np.abs(z - position) <= NEAR * sizes)
         if near.size == 0:
@@ -49,5 +52,6 @@ def beside_atoms(
             lost = np.where(np.isfinite(g[near]), np.abs(g[near]) * ROUNDING * sizes[near] / distance, np.inf)
             pole = (unsure < lost) & (distance > 0)
             g[near] = np.where(pole, mass / away + rest[0], g[near])
-        error[near] = np.where(pole, unsure, np.where(distance > 0, lost, np.inf))
-    return g, error
+        told[near] |= pole
+        error[near] = np.maximum(error[near], np.where(pole, unsure, np.where(distance > 0, lost, np.inf)))
+    return g, error, told

@@ -167,9 +167,9 @@ class CurveLaw(BandedLaw):
 
     def boundary(self, x: Float[np.ndarray, " points"]) -> Boundary:
         found = self._boundary(x, potential=True)
-        g, error = self._beside_poles(x.astype(complex), found.g)
-        known = np.isfinite(g) & np.isfinite(error) & (found.converged | (error > 0))
-        return replace(found, g=g, error=np.where(g == found.g, np.maximum(error, found.error), error), converged=known)
+        g, error, told = self._beside_poles(x.astype(complex), found.g)
+        known = np.isfinite(g) & np.isfinite(error) & (found.converged | told)
+        return replace(found, g=g, error=np.where(told, error, np.maximum(error, found.error)), converged=known)
 
     def _boundary(self, x: np.ndarray, potential: bool) -> Boundary:
         """Boundary values; without ``potential``, which costs as much as the rest, that is NaN."""
@@ -241,7 +241,7 @@ class CurveLaw(BandedLaw):
         assert point.potential is not None
         g = np.where(mirrored, -point.g.value.conj(), point.g.value)
         potential = np.where(mirrored, point.potential.conj() + 1j * np.pi, point.potential)
-        g, error = self._beside_poles(z, g)
+        g, error, _ = self._beside_poles(z, g)
         known = solution.converged & np.isfinite(g) & np.isfinite(error)
         return Boundary(g, potential, np.maximum(error, np.abs(g) * ROUNDING), known)
 
@@ -282,7 +282,7 @@ class CurveLaw(BandedLaw):
         flat = points.ravel()
         below = np.imag(flat) < 0
         target = np.where(below, flat.conj(), flat)
-        g, error = self._beside_poles(target, self._g(target))
+        g, error, _ = self._beside_poles(target, self._g(target))
         lost = ~np.isfinite(g) | (error > LOST * np.abs(g))
         if lost.any():
             raise ConvergenceError(
@@ -299,8 +299,8 @@ class CurveLaw(BandedLaw):
             g = self._upper_point(solution.parameters, 0).g.value
         return np.where(solution.converged, np.where(mirrored, -g.conj(), g), np.nan)
 
-    def _beside_poles(self, z: np.ndarray, g: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """G and its error beside atoms, but for one at 0 beside which solutions keep their digits."""
+    def _beside_poles(self, z: np.ndarray, g: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """G, its error and whether the pole told it, beside atoms but for one at 0 beside which solutions keep their digits."""
         near = [atom for atom in self._atoms if np.any(np.abs(z - atom.position) <= NEAR * self._scale)]
         poles = [atom for atom in near if atom.position != 0 or not self._clear_at_zero]
         return beside_atoms(poles, self._scale, z, g, self._g)

@@ -116,7 +116,7 @@ class ImageLaw(TransformLaw):
         flat = points.ravel()
         at = self.branches(flat)
         g = self._summed_cauchy(at)
-        found, error = beside_atoms(self.atoms, _rounded(at, flat), flat, g, self._far_cauchy)
+        found, error, _ = beside_atoms(self.atoms, _rounded(at, flat), flat, g, self._far_cauchy)
         if (error > LOST * np.abs(found)).any():
             raise ConvergenceError(
                 f"expected G off the atoms of {self!r}, got points so near to one that rounding decides over it; move them away."
@@ -165,9 +165,9 @@ class ImageLaw(TransformLaw):
                 there = self._boundary(z, self.branches(z))
             return np.where(there.converged, there.g, np.nan)
 
-        g, error = beside_atoms(self.atoms, _rounded(at, z), z, found.g, far)
+        g, error, told = beside_atoms(self.atoms, _rounded(at, z), z, found.g, far)
         known = found.converged & np.isfinite(g) & np.isfinite(error)
-        return replace(found, g=g, error=np.where(g == found.g, np.maximum(error, found.error), error), converged=known)
+        return replace(found, g=g, error=np.where(told, error, np.maximum(error, found.error)), converged=known)
 
     def _boundary(self, z: np.ndarray, at: Branches) -> Boundary:
         """Real points are approached from the half-plane that their slope says, the others lie off the axis."""

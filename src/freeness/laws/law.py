@@ -433,7 +433,10 @@ class Law(Shown, Plotted, ABC):
         """
         points = real_points(x)
         boundary = self.boundary(points.ravel())
-        return self._checked(boundary.potential.real, boundary, True).reshape(points.shape)
+        known = replace(
+            boundary, converged=boundary.converged & np.isfinite(boundary.potential)
+        )  # beside an atom G may be alone
+        return self._checked(boundary.potential.real, known, True).reshape(points.shape)
 
     @property
     def standard_deviation(self) -> float:

@@ -54,7 +54,7 @@ def along_front(operation: Operation, number: int, streams: tuple[Stream, ...], 
     stream = streams[number]
     if operation.sums is not None:
         return over_positions(operation.sums[number] ** 2 * along, stream)
-    if len(streams) > 1:
+    if len(streams) > 1 or operation.fixed is not None:
         return np.zeros(stream.variance.shape)
     into, out = stream.features, behind.features
     passed: np.ndarray = along * behind.variance * (1.0 if into is None or out is None else out / into)

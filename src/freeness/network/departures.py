@@ -86,12 +86,14 @@ class Departing(NamedTuple):
 def departing(operation: Operation, around: Around) -> Departing:
     """What an operation does to the departures of a batch's mean squares. Register a function here for a new operation.
 
+    Without a rule they pass by shares, and none behind what fixes the size.
+
     Args:
         operation: the record, whose type chooses the rule.
         around: the node.
     """
     count = len(around.streams)
-    gains = tuple(around.shares().tolist()) if count > 1 else (1.0,) * count
+    gains = tuple(around.shares(operation.sums).tolist()) if count > 1 else (float(operation.fixed is None),) * count
     return Departing(gains, (0.0, 0.0), (0.0,) * count, around.excess[0] if count else GAUSSIAN)
 
 
@@ -104,7 +106,7 @@ def turned(operation: Operation, size: Callable[[int], float], count: int) -> tu
         size: mean square of a signal that it reads, by its number.
         count: of these signals.
     """
-    return ((0.0,) * count,) * count
+    return ((0.0 if operation.fixed is None else -1.0,) * count,) * count
 
 
 @singledispatch

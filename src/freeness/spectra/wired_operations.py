@@ -155,7 +155,7 @@ def _(operation: Constant, builder: WireBuilder, wires: tuple[Wire, ...], x: np.
 
 @wired.register
 def _(operation: Selection, builder: WireBuilder, wires: tuple[Wire, ...], x: np.ndarray) -> Wire:
-    """Some outputs of a matrix are those of a matrix by itbuilder."""
+    """Some outputs of a matrix are those of a matrix by itself."""
     wire = _apart(operation, wires)[0]
     if operation.of != "channels":
         return builder.by_given_map(operation, wires)

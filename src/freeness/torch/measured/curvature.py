@@ -14,7 +14,7 @@ from scipy.sparse import diags_array
 from scipy.sparse.linalg import ArpackNoConvergence, LinearOperator, aslinearoperator, eigsh
 from torch import Tensor, nn
 
-from freeness.errors import ConvergenceError, InputError
+from freeness.errors import ConvergenceError, InputError, is_real
 from freeness.torch.loss.adapted import adapted
 from freeness.torch.loss.given import GivenLoss
 from freeness.torch.loss.losses import check_targets, loss_function
@@ -73,6 +73,8 @@ class CurvatureOptions:
     def __post_init__(self) -> None:
         if self.matrix not in get_args(Matrix):
             raise InputError(f"expected a matrix among {', '.join(get_args(Matrix))}, got {self.matrix!r}; choose one.")
+        if self.tolerance is not None and not (is_real(self.tolerance) and 0 <= self.tolerance < 1):
+            raise InputError(f"expected a tolerance from 0 to 1, got {self.tolerance!r}; 0.003 is 0.3 % of λ.")
 
 
 @dataclass(frozen=True)

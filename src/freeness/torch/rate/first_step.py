@@ -176,8 +176,9 @@ class FirstStep:
     def degree(self) -> float:
         """k where what tells the outputs of samples apart grows as the k-th power of all weights; one forward pass.
 
-        By Euler's theorem θ·∂f/∂θ = k f. A chain of k layers whose activations are homogeneous has the degree k whatever its
-        weights are, one behind a normalisation 1. 1 as well where outputs do not differ between samples.
+        By Euler's theorem θ·∂f/∂θ = k f. A chain of k layers without biases whose activations are homogeneous has the degree k
+        whatever its weights are, one behind a normalisation 1, and 1 more for its own scales. 1 as well where outputs do not
+        differ between samples.
 
         Example:
             >>> _ = torch.manual_seed(0)

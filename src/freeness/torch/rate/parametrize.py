@@ -14,7 +14,7 @@ from torch.nn.utils import parametrize
 from freeness.errors import InputError
 from freeness.torch.model.state import trained_parameters
 from freeness.torch.rate.first_step import is_adaptive, optimizer_factory
-from freeness.torch.rate.transferring import TransferSettings, carried
+from freeness.torch.rate.transferring import TransferSettings, carried, check_settings
 from freeness.torch.request.user_data import batch_of
 from freeness.torch.start.architecture import FEW
 from freeness.torch.start.branches import Wiring, wiring_of
@@ -99,6 +99,7 @@ def parametrize_(
         ({'2.weight': 0.25}, {1.0})
         >>> optimizer = torch.optim.AdamW(big.parameters(), lr=1e-2)  # the small network's
     """
+    check_settings(settings)
     if any(parametrize.is_parametrized(module) for module in model.modules()):
         raise InputError("expected a model with plain weights, got computed ones; start from a fresh model.")
     adaptive = is_adaptive(optimizer_factory(settings.get("optimizer", "sgd")))

@@ -110,14 +110,19 @@ def transfer(
         (True, ['input', 'norms and biases', 'output'])
         >>> optimizer = torch.optim.AdamW(found.groups)
     """
+    check_settings(settings)
+    if not (is_real(rate) and rate > 0):
+        raise InputError(f"expected a rate > 0 of the small network, got {rate!r}; pass the one that was good.")
+    return carried(small, big, rate, data, settings)
+
+
+def check_settings(settings: Mapping[str, object]) -> None:
+    """Whether all names are those of settings."""
     strange = [name for name in settings if name not in TransferSettings.__annotations__]
     if strange:
         raise InputError(
             f"expected settings {', '.join(TransferSettings.__annotations__)}, got {strange[0]!r}; correct it."
         )
-    if not (is_real(rate) and rate > 0):
-        raise InputError(f"expected a rate > 0 of the small network, got {rate!r}; pass the one that was good.")
-    return carried(small, big, rate, data, settings)
 
 
 def carried(

@@ -95,7 +95,7 @@ class Ways:
         if self.at_edge and self.rate is not None:
             long = "" if self.lasting == 1 else f" ({self.lasting:.3g} times that with momentum)"
             return (
-                f"The first step of {optimizer} begins to raise the small network's loss at {critical:.3g}, near its rate "
+                f"The first step of {optimizer} begins to raise the small network's loss at {critical:.3g}, below twice its rate "
                 f"{self.rate:.3g}{long}, so its start is no measure. Its outputs grow as the power {self.there.degree:.2g} of "
                 f"all weights, the big network's as {self.here.degree:.2g}, which asks for {self.factor:.3g} times the rate. "
                 "Try rates around it, far apart."
