@@ -267,3 +267,26 @@ def test_calls_are_counted_in_the_model_that_is_run_again():
             lambda f: functional.cross_entropy(f.reshape(-1, 7), labels.flatten()),
         )
     assert batch_sharpness(*found).value == pytest.approx(wanted, rel=1e-6)
+
+
+class Unlabelled(Odd):
+    """A loss without labels, and a part that tells the mode."""
+
+    def forward(self, x: Tensor) -> dict[str, Tensor]:
+        f = self.head(functional.dropout(torch.tanh(self.body(x)), 0.5, self.training))
+        return {"loss": f.pow(4).mean() + f.logsumexp(1).mean(), "logits": f}
+
+
+def test_hooks_and_a_replaced_forward_see_what_the_model_returns() -> None:
+    plain, hooked, replaced = Unlabelled(), Unlabelled(), Unlabelled()
+    seen: list[type] = []
+    hooked.register_forward_hook(lambda _, __, returned: seen.append(type(returned)))
+    inner = replaced.forward
+    replaced.forward = lambda x: inner(x)
+    found = [own_loss(model, batch_of(X, model)) for model in (plain, hooked, replaced)]
+    values = [batch_sharpness(*one).value for one in found if one is not None]
+    assert len(values) == 3 and values == pytest.approx(values[:1] * 3, rel=1e-10) and set(seen) == {dict}
+    for model, one in zip((plain, hooked, replaced), found, strict=True):
+        assert one is not None and type(one.model).__name__ == "Unlabelled" and len(model._forward_hooks) < 2
+        noisy = [one.model.train(mode)(X) for mode in (False, False, True)]
+        assert torch.equal(noisy[0], noisy[1]) and not torch.equal(noisy[0], noisy[2])

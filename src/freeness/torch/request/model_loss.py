@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from typing import NamedTuple, final
@@ -23,7 +24,7 @@ from freeness.torch.model.modes import fixed_masks
 from freeness.torch.model.outputs import OutputKey, floating_rows, loss_of, losses_of, run, select_output
 from freeness.torch.model.state import trained_parameters, untouched
 from freeness.torch.request.batch import Batch
-from freeness.torch.request.packing import as_another, packed
+from freeness.torch.request.packing import packed, without_own
 from freeness.training import Objective
 
 _LOG = logging.getLogger(__name__)
@@ -86,15 +87,17 @@ class OwnLoss(Objective):
 class _Exposed:
     """Mixed into the class of a model that returns its loss: it returns the outputs that the loss is taken of.
 
-    They are (B, …); several (B, numbers).
+    They are (B, …); several (B, numbers). The model itself runs, with its hooks and a forward that was replaced.
     """
 
+    training: bool
+    _freeness_model: nn.Module
     _freeness_places: tuple[Origin, ...]
 
     def forward(self, rows: Tensor) -> Tensor:
-        places = self._freeness_places
-        with CallWatch(places) as calls:
-            super().forward(rows)  # pyright: ignore[reportAttributeAccessIssue]
+        model, places = self._freeness_model, self._freeness_places
+        with _in_mode(model, self.training), CallWatch(places) as calls:
+            model(rows)
         rows_of = {place: len(one) for place, one in calls.found.items()}
         missing = [place.function for place in places if rows_of.get(place) != len(rows)]
         if missing:
@@ -106,8 +109,19 @@ class _Exposed:
         return found[0] if len(found) == 1 else torch.cat([one.reshape(len(rows), -1) for one in found], 1)
 
 
+@contextmanager
+def _in_mode(model: nn.Module, training: bool) -> Iterator[None]:
+    """The mode of the model alone: its modules are those of the copy."""
+    before, model.training = model.training, training
+    try:
+        yield
+    finally:
+        model.training = before
+
+
 def _exposed(model: nn.Module, places: tuple[Origin, ...]) -> nn.Module:
-    one = as_another(model, _Exposed)
+    one = without_own(model, _Exposed)
+    object.__setattr__(one, "_freeness_model", model)
     object.__setattr__(one, "_freeness_places", places)
     return one
 

@@ -205,7 +205,30 @@ def as_another(model: nn.Module, mixin: type) -> nn.Module:
         raise InputError(
             "expected a model whose class has its forward, got one whose forward was replaced; pass the model inside."
         )
+    return _of_class(copy.copy(model), mixin)
+
+
+def without_own(model: nn.Module, mixin: type) -> nn.Module:
+    """As :func:`as_another`, without the hooks of the model and a forward that was replaced: those run where it runs itself.
+
+    Example:
+        >>> class Twice:
+        ...     def forward(self, x):
+        ...         return 2 * x
+        >>> model = nn.Identity()
+        >>> model.forward, hook = (lambda x: -x), model.register_forward_hook(lambda *_: 5)
+        >>> without_own(model, Twice)(3), model(3)
+        (6, 5)
+    """
     one = copy.copy(model)
-    kind = type(model)
+    one.__dict__.pop("forward", None)
+    for name, value in list(vars(one).items()):
+        if "hooks" in name and isinstance(value, dict):  # as torch names them all; a shallow copy has the same dicts
+            one.__dict__[name] = type(value)()
+    return _of_class(one, mixin)
+
+
+def _of_class(one: nn.Module, mixin: type) -> nn.Module:
+    kind = type(one)
     one.__class__ = type(kind.__name__, (mixin, kind), {"__module__": kind.__module__})
     return one
