@@ -27,6 +27,8 @@ from freeness.torch import (
 from freeness.torch.loss.losses import is_mean
 from freeness.torch.measured.curvature_dual import dual_operator
 from freeness.torch.measured.curvature_matrices import curvature_operator
+from freeness.torch.request.batch_loss import trial_loss
+from freeness.torch.request.user_data import batch_of
 from freeness.training import CrossEntropy
 from tests.torch.models import gauss_newton, of_vector
 
@@ -246,6 +248,17 @@ def contrast(outputs: Tensor, _: Tensor | None) -> Tensor:
     return functional.cross_entropy(unit @ unit.roll(1, 0).T, torch.arange(len(unit)))
 
 
+class Parts(nn.Module):
+    """Two outputs, of which one is not looked at."""
+
+    def __init__(self, inner: nn.Module) -> None:
+        super().__init__()
+        self.inner = inner
+
+    def forward(self, x: Tensor) -> dict[str, Tensor]:
+        return {"logits": x.flatten(1), "seen": self.inner(x)}
+
+
 def test_a_loss_that_takes_none_for_targets_needs_none() -> None:
     model = model_of((C,))
     ggn, _ = dense(model, lambda f: contrast(f, None))
@@ -255,6 +268,11 @@ def test_a_loss_that_takes_none_for_targets_needs_none() -> None:
     watch = Watch(model, torch.optim.SGD(model.parameters(), lr=0.1), loss=contrast, every=1)
     contrast(model(X), None).backward()
     assert not watch.step(X) and watch.records[0].critical is not None
+    parts = Parts(model)
+    report = analyze(parts, X, AnalyzeOptions(only="rate", output="seen"), loss=contrast)
+    assert report.learning_rate.sharpness == pytest.approx(float(torch.linalg.eigvalsh(ggn)[-1]), rel=1e-8)
+    found = trial_loss(parts, batch_of(X, parts), contrast, "seen")
+    assert bool(found(parts, batch_of(X, parts)) == contrast(model(X), None))
     for loss in ("mse", cubic):
         with pytest.raises(InputError, match="expected targets beside the inputs, got none"):
             analyze(model, X, loss=loss)

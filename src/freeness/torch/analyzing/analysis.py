@@ -509,7 +509,7 @@ def _taken(
         raise no_own_loss(model)
     targets = batch.targets
     if targets is None:
-        targets, loss = aimed(model, batch, options.criterion)
+        targets, loss = aimed(model, batch, options.criterion, options.output)
         options = replace(options, loss=loss)
     if batch.several is not None:
         options = replace(options, loss=loss_of_several(options.loss, batch.several))

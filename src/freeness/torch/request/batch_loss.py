@@ -122,8 +122,8 @@ def trial_loss(model: nn.Module, first: Batch, loss: GivenLoss | None, output: O
             objective = loss_of_several(loss, first.several)
         returned = first.call(model)
         if first.targets is None:
-            objective = _alone(objective, returned)
-            return TrialLoss(str(objective), criterion(objective), output, whole=True)
+            objective = _alone(objective, returned, output)
+            return TrialLoss(str(objective), criterion(objective), output, whole=output is None)
         whole = (
             isinstance(objective, WrittenLoss)
             and output is None
@@ -139,13 +139,14 @@ def no_own_loss(model: nn.Module) -> InputError:
     return InputError(f"expected a model that returns its loss, got {type(model).__name__}, which does not; name one.")
 
 
-def aimed(model: nn.Module, batch: Batch, loss: Objective) -> tuple[Tensor, Objective]:
+def aimed(model: nn.Module, batch: Batch, loss: Objective, output: OutputKey = None) -> tuple[Tensor, Objective]:
     """Numbers in the place of targets, of a batch without them, and the loss that does not look at these.
 
     Args:
         model: any module; left as it was.
         batch: without targets.
         loss: a function that takes None for targets, as contrastive losses do.
+        output: name or number of the output that the loss is of; of all that the model returns when left out.
 
     Raises:
         InputError: any other loss.
@@ -157,12 +158,13 @@ def aimed(model: nn.Module, batch: Batch, loss: Objective) -> tuple[Tensor, Obje
         tensor([0., 0.])
     """
     with untouched(model, training=None), torch.no_grad():
-        found = _alone(loss, batch.call(model))
+        found = _alone(loss, batch.call(model), output)
     device = next((one.device for one in (*batch.args, *batch.kwargs.values()) if isinstance(one, Tensor)), None)
     return torch.zeros(batch.count, device=device), found
 
 
-def _alone(loss: Objective, returned: Any) -> Objective:
+def _alone(loss: Objective, returned: Any, output: OutputKey = None) -> Objective:
+    returned = returned if output is None else select_output(returned, output)[1]
     found = loss.alone(returned) if isinstance(loss, WrittenLoss) else None
     if found is None:
         raise InputError(
