@@ -7,22 +7,27 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from threading import Lock
 
 import torch
 
 from freeness.torch.model.counting import Counts
 
 _WORTH = 3e7  # operations of a call, about half a millisecond of one core, from which on several threads are worth their wait
+_LOCK = Lock()
+_FOUND: list[int] = []  # for every block that runs, how many threads there were when the first of them began
 
 
 @contextmanager
 def threads_kept() -> Iterator[None]:
-    """A block behind which torch has as many threads as before."""
-    found = torch.get_num_threads()
+    """A block behind which torch has as many threads as before; of blocks that overlap, as before the first of them."""
+    with _LOCK:
+        _FOUND.append(_FOUND[0] if _FOUND else torch.get_num_threads())
     try:
         yield
     finally:
-        torch.set_num_threads(found)
+        with _LOCK:  # each thread of Python has its own number, and new ones get the last that was set
+            torch.set_num_threads(_FOUND.pop())
 
 
 def fit_threads(one: Counts, samples: int) -> None:
