@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from freeness.advice import Stage
 from freeness.torch.measured.plan import BEGINNING, REHEARSAL, Budget, Facts, forward_seconds, hurried, planned
 from freeness.torch.model.counting import Counts
+from freeness.torch.request.stages import Stages
 
 CHOICES = ("measure Jacobian", "measure Fisher", "curvature")
 SMALL = Facts(Counts(1e6, 0.0, 1e5, 20, 1e5), 64, 784, 10, 100_000, 1e7, (1e6, 1e6))
@@ -27,6 +28,19 @@ def test_as_many_rates_are_tried_as_fit():
     assert whole.effort == 6 and whole.reason == "" and 0 < few.effort < 6
     assert few.reason.startswith("6 trials of rates would take about") and few.forecast <= 0.8 * 4
     assert none.way == "left out" and none.reason.startswith("100 steps at it would take about") and none.effort == 0
+
+
+def test_why_no_rate_is_tried_names_what_keeps_the_curvature_from_being_exact():
+    heavy = Facts(Counts(2e6, 0.0, 1e5, 20, 4e6), 512, 10, 100, 100_000, 0.0)
+    bounds = {
+        "would hold 6.1 GB, which the memory does not allow": Budget(1000.0, 2e9),
+        ", which the budget of 4 s does not allow": Budget(4.0, 1e11),
+    }
+    for end, budget in bounds.items():
+        stages = Stages(("curvature",), budget.seconds, None)
+        stages.follow(planned(heavy, budget, ("curvature",), 0.1), 1.0)
+        told = stages.refusal(stages.planned(REHEARSAL))
+        assert told.startswith("trials follow an exact λ only, and all of it would ") and told.endswith(end)
 
 
 def test_what_does_not_fit_is_estimated_and_says_why():

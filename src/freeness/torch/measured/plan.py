@@ -13,6 +13,7 @@ from typing import NamedTuple
 from freeness.advice import Stage
 from freeness.torch.measured.ritz import FEWEST as SURE
 from freeness.torch.model.counting import Counts
+from freeness.torch.request.stages import HOLDS
 
 DENSE, GROUPED, WIDE = 1.3e11, 1.2e10, 3e10  # operations a second: products, grouped convolutions, products in float64
 MOVED, CALL = 6e9, 2e-5  # bytes a second, and seconds a call
@@ -162,12 +163,15 @@ def planned(facts: Facts, budget: Budget, stages: Collection[str], fixed: float)
         found[BEGINNING] = Stage(BEGINNING, "exact" if fits else "left out", 0.0, begun, 0.0)
         left -= begun if fits else 0.0
     if "curvature" in found:
-        found[REHEARSAL] = _rehearsal(facts, left if found["curvature"].way == "exact" else 0.0)
+        found[REHEARSAL] = _rehearsal(facts, left, found["curvature"])
     return found
 
 
-def _rehearsal(facts: Facts, left: float) -> Stage:
-    """As many trials of rates as fit."""
+def _rehearsal(facts: Facts, left: float, curvature: Stage) -> Stage:
+    """As many trials of rates as fit; none behind a curvature that is not exact."""
+    if curvature.way != "exact":
+        why = curvature.reason.partition(", and ")[0]
+        return Stage(REHEARSAL, "left out", 0.0, 0.0, 0.0, f"trials follow an exact λ only, and {why}")
     moved = _STEPPED * facts.itemsize * facts.parameters / MOVED
     trial = REHEARSED * (facts.seconds(facts.samples, _STEP) + moved)
     trials = int(min(left / trial, TRIALS)) if trial > 0 else TRIALS
@@ -247,7 +251,7 @@ def _choices(facts: Facts, budget: Budget) -> list[_Choice]:
 def _estimated(choice: _Choice, facts: Facts, given: float, budget: Budget, room: float) -> Stage:
     whole = f"all of it would take about {_told(choice.exact)}"
     if choice.exact_bytes > budget.bytes:
-        whole = f"all of it would hold {choice.exact_bytes / 1e9:.2g} GB"
+        whole = f"all of it {HOLDS} {choice.exact_bytes / 1e9:.2g} GB"
     if choice.name == "curvature":
         return _rated(choice, facts, given, whole, budget)
     products = int(min(max(given / choice.product, _LEAST), _MOST))

@@ -32,6 +32,7 @@ PARTS: Mapping[str, tuple[str, ...]] = {
     "rate": ("curvature",),
 }
 """What may be asked for alone, by its stages."""
+HOLDS = "would hold"  # in the reason of what memory does not allow
 _SLACK = 1.3  # of what later stages are expected to need, kept for them
 _UNKNOWN = 0.5  # share of what is left that a stage gets at most of which nobody knows how long it takes
 _USED = 0.93  # of the time, when what runs is stopped: single calls go on, and the report is made behind it
@@ -168,7 +169,8 @@ class Stages:
 
     def refusal(self, stage: Stage) -> str:
         """Why a stage is left out, or not all of it is done; "" where the plan says nothing of it."""
-        return f"{stage.reason}, which the budget of {self._seconds:g} s does not allow" if stage.reason else ""
+        bound = "the memory" if HOLDS in stage.reason else f"the budget of {self._seconds:g} s"
+        return f"{stage.reason}, which {bound} does not allow" if stage.reason else ""
 
     @property
     def late(self) -> str:
