@@ -66,4 +66,18 @@ def test_activations_of_one_name_keep_their_numbers_apart():
     sine, cube = custom_activation(np.sin), custom_activation(lambda x: x**3)
     assert bend_noise(sine, 1.0).gain == pytest.approx(2 * np.exp(-2) / (1 - np.exp(-2)), rel=1e-6)
     assert bend_noise(cube, 1.0).gain == pytest.approx(3.0, rel=1e-6)
+    assert bend_noise(cube, 1.0) is bend_noise(cube, 1.0)
     assert slope_dependence(cube, 1.0)[1][0] != pytest.approx(slope_dependence(sine, 1.0)[1][0], rel=0.1)
+
+
+class Unhashable:
+    """A function with equality of its own, as calls that a trace read have."""
+
+    __hash__ = None
+
+    def __call__(self, x):
+        return x**3
+
+
+def test_functions_without_a_hash_are_taken():
+    assert bend_noise(custom_activation(Unhashable()), 1.0).gain == pytest.approx(3.0, rel=1e-6)

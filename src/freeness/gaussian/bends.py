@@ -16,6 +16,19 @@ _ANGLES = 513  # between which is interpolated
 _TERMS, _TURNS = 64, 1025  # of what slopes know of values, likewise: to 1e-6
 
 
+class _Itself:
+    """A function as a key that equals itself alone: some of users and of torch have no hash, and names are not enough."""
+
+    def __init__(self, of: Elementwise) -> None:
+        self.of = of
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Itself) and self.of is other.of
+
+    def __hash__(self) -> int:
+        return id(self.of)
+
+
 @dataclass(frozen=True, eq=False)
 class BendNoise:
     """Of h ~ N(0, q): gain d ln E φ²/d ln q, turn d ln E φ'²/d ln q, and covariances by the correlation c of two entries.
@@ -60,13 +73,13 @@ def bend_noise(function: ActivationFunction, q: float) -> BendNoise:
         >>> round(found.gain, 6), round(found.excess, 6), round(float(found.slopes[0]), 6)
         (1.0, 5.0, 1.0)
     """
-    return _bend_noise(function.function, function.derivative, function.kinks, q)
+    return _bend_noise(_Itself(function.function), _Itself(function.derivative), function.kinks, q)
 
 
 @lru_cache(maxsize=64)
-def _bend_noise(function: Elementwise, derivative: Elementwise, kinks: tuple[float, ...], q: float) -> BendNoise:
+def _bend_noise(function: _Itself, derivative: _Itself, kinks: tuple[float, ...], q: float) -> BendNoise:
     h, weights = gaussian_nodes(q, kinks)
-    series = np.stack([function(h) ** 2, derivative(h) ** 2])
+    series = np.stack([function.of(h) ** 2, derivative.of(h) ** 2])
     series = series / np.maximum(series @ weights, np.finfo(float).tiny)[:, None]
     z, angles = h / np.sqrt(q), np.linspace(0, np.pi, _ANGLES)
     before, polynomial, cosine = np.ones_like(z), z, np.cos(angles)
@@ -97,15 +110,15 @@ def slope_dependence(
 
     Source: Mehler's formula.
     """
-    return _slope_dependence(function.function, function.derivative, function.kinks, q)
+    return _slope_dependence(_Itself(function.function), _Itself(function.derivative), function.kinks, q)
 
 
 @lru_cache(maxsize=64)
 def _slope_dependence(
-    function: Elementwise, derivative: Elementwise, kinks: tuple[float, ...], q: float
+    function: _Itself, derivative: _Itself, kinks: tuple[float, ...], q: float
 ) -> tuple[Float[np.ndarray, " angles"], Float[np.ndarray, " angles"]]:
     h, weights = gaussian_nodes(q, kinks)
-    value, slope = function(h), derivative(h)
+    value, slope = function.of(h), derivative.of(h)
     series, z, turns = np.stack([value * slope, value, slope]), h / np.sqrt(q), np.linspace(0, np.pi, _TURNS)
     polynomial, before, left_out = np.ones_like(z), np.zeros_like(z), series**2 @ weights
     total, power = np.zeros((3, _TURNS)), np.ones(_TURNS)
