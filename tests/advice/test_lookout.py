@@ -152,6 +152,14 @@ def test_a_loss_that_stays_at_twice_its_start_is_a_divergence():
     assert [warning.kind for warning in said][-1] == "diverged" and said[-1].step < 50
 
 
+def test_a_loss_of_both_signs_has_no_multiple_that_is_too_large_but_must_be_finite():
+    """A policy's loss, whose first steps are nearly 0 in the mean, and which settles far above that."""
+    draw, lookout = random.Random(0), Lookout()
+    losses = [*([0.01, 0.02, -0.01, 0.01, 0.02] * 2), *(draw.gauss(0.2, 0.2) for _ in range(90))]
+    assert not [warning for k, loss in enumerate(losses, 1) for warning in lookout.checked(StepCheck(k, 0.1, loss))]
+    assert [warning.kind for warning in lookout.checked(StepCheck(101, 0.1, math.nan))] == ["diverged"]
+
+
 def glanced(sizes, seed=0, start=1):
     """What is said of batches whose largest samples are so large, of a steady loss."""
     draw, lookout, said = random.Random(seed), Lookout(), []

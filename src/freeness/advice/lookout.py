@@ -70,9 +70,10 @@ class Lookout:
             if len(self._first) < _FIRST:
                 self._first.append(loss)
                 self._usual["loss"].odd = max(median(self._first), 0.0) or math.inf  # worse than an untrained network
-            if "growth" in self._kinds() or not loss <= TIMES / 2 * self._usual["loss"].middle:
-                said += self._once("growth", growing(step, "loss", self._losses))
-            self._usual["loss"].add(loss)
+            if not self._signed:
+                if "growth" in self._kinds() or not loss <= TIMES / 2 * self._usual["loss"].middle:
+                    said += self._once("growth", growing(step, "loss", self._losses))
+                self._usual["loss"].add(loss)
         self.curious |= "loss" in self._odd
         return said
 
@@ -98,6 +99,11 @@ class Lookout:
             norms = [one.gradient for one in self._checks if one.gradient is not None]
             said += self._once("growth of gradients", growing(check.step, "gradient", norms))
         return said
+
+    @property
+    def _signed(self) -> bool:
+        """Whether the loss has both signs, as a policy's or a critic's: then no multiple of it says anything."""
+        return any(loss < 0 for loss in self._first)
 
     def _kinds(self) -> set[str]:
         return {kind for kind, _ in self._standing}
@@ -175,7 +181,7 @@ class Lookout:
         """What is not finite, but for a step that was skipped, or a loss that has stayed at twice that of the start."""
         if not all(math.isfinite(value) for value in (check.loss, check.gradient) if value is not None):
             return not check.sound
-        start = median(self._first) if self._first else 0.0
+        start = median(self._first) if self._first and not self._signed else 0.0
         if check.loss is None or not check.loss > _LOST * start > 0:
             return False
         losses = list(self._losses)[-_FIRST:]
