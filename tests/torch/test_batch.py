@@ -1,7 +1,7 @@
 """What users pass as data becomes one record; models of every kind of input and output give the same numbers through it."""
 
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -13,7 +13,7 @@ from torch.utils.data import DataLoader, TensorDataset
 from freeness import InputError
 from freeness.torch import batch_of, jacobian_singular_values, trace
 from freeness.torch.model.outputs import loss_of, select_output
-from freeness.torch.request.packing import packed
+from freeness.torch.request.packing import cropped, packed
 
 RNG = np.random.default_rng(0)
 X, Z, Y = (
@@ -255,6 +255,22 @@ def test_tokens_and_their_mask_are_packed_as_whole_numbers():
     one, rows = packed(model, batch_of(dictionary(), model))
     assert rows.dtype == torch.int64 and rows.shape == (10, 10)
     assert torch.equal(one(rows).logits, model(TOKENS, MASK).logits)
+
+
+def test_a_mask_of_ones_and_numbers_of_positions_are_no_part_of_the_input():
+    class Placed(Classifier):
+        def forward(self, input_ids, attention_mask, positions):
+            h = self.table(input_ids) * attention_mask[:, :, None] + torch.sin(positions[..., None] * 1.0)
+            return self.head(h.mean(1))
+
+    model, ones, places = Placed(), torch.ones_like(MASK), torch.arange(TOKENS.shape[1]).repeat(len(TOKENS), 1)
+    batch = batch_of({"input_ids": TOKENS, "attention_mask": ones, "positions": places}, model)
+    one, rows = packed(model, batch)
+    assert torch.equal(rows, TOKENS) and torch.equal(one(rows), model(TOKENS, ones, places))
+    assert torch.equal(one(rows[3:5]), model(TOKENS[3:5], ones[3:5], places[3:5]))
+    few, short = cropped(one, rows, TOKENS.shape[1], 2)
+    assert torch.equal(few(short), model(TOKENS[:, :2], ones[:, :2], places[:, :2]))
+    assert packed(model, replace(batch, kwargs=batch.kwargs | {"attention_mask": MASK}))[1].shape == (10, 10)
 
 
 class Mixed(Classifier):

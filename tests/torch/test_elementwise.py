@@ -104,6 +104,25 @@ def test_calls_are_read_as_entries_of_the_table(call, name):
         assert layer.function.name == name
 
 
+def test_numbers_that_the_model_keeps_in_tensors_are_tensors_where_the_call_takes_no_others():
+    class Kept(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.first, self.last = nn.Linear(4, 4).double(), nn.Linear(4, 2).double()
+            self.register_buffer("low", torch.tensor(-0.3, dtype=torch.float64))
+            self.register_buffer("count", torch.tensor(1))
+
+        def forward(self, x):
+            h = self.first(x)
+            h = torch.where(h > self.count, self.low, torch.maximum(h, self.low))
+            return self.last(torch.clamp(h, self.low, self.count))
+
+    model, x = Kept(), torch.linspace(-3, 3, 20).double().reshape(5, 4)
+    traced = trace(model, x[0])
+    torch.testing.assert_close(traced.replay(x), model(x).detach())
+    assert traced.network.layers[1].function.kinks == pytest.approx((-0.3, 1.0), abs=1e-6)
+
+
 def test_threshold_is_an_entry_where_it_is_continuous():
     assert function_of(nn.Threshold(0.5, 0.5)).kinks == (0.5,)
     assert kind_of(nn.Threshold(0.5, 0.1)) == "shifted_relu" and function_of(nn.Threshold(0.5, 0.1)) is None

@@ -103,12 +103,12 @@ def test_rotary_positions_are_read_as_they_are_written(way, first, written) -> N
 class Logits(nn.Module):
     """Of a language model, for every token."""
 
-    def __init__(self, language_model: nn.Module) -> None:
+    def __init__(self, language_model: nn.Module, *, cache: bool = False) -> None:
         super().__init__()
-        self.language_model = language_model
+        self.language_model, self.cache = language_model, cache
 
     def forward(self, tokens: Tensor) -> Tensor:
-        return self.language_model(input_ids=tokens, use_cache=False).logits
+        return self.language_model(input_ids=tokens, use_cache=self.cache).logits
 
 
 @pytest.mark.slow
@@ -137,6 +137,14 @@ def test_llama_is_read_from_tokens_to_logits(key_heads, written) -> None:
     kinds = [type(one).__name__ for one in network.operations]
     assert kinds.count("Normalisation") == 5 and kinds.count("Activation") == 2
     assert gradients(network, inputs=tokens.numpy())[0].gradient > 0
+
+
+def test_an_empty_cache_of_keys_changes_nothing() -> None:
+    sizes = {"vocab_size": 31, "hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 1}
+    config = LlamaConfig(**sizes, num_attention_heads=2, max_position_embeddings=32)  # pyright: ignore[reportCallIssue]
+    language_model, tokens = LlamaForCausalLM(config), torch.randint(0, 31, (1, 7))
+    with_cache, without = (trace(Logits(language_model, cache=cache), tokens) for cache in (True, False))
+    assert with_cache.complete and with_cache.network == without.network
 
 
 def test_what_is_turned_otherwise_has_no_record_and_is_named() -> None:

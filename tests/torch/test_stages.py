@@ -114,6 +114,10 @@ def test_a_loop_that_never_beats_is_cut_off_and_what_follows_is_not():
     with cut_off(time.monotonic() + 0.05):
         pass
     time.sleep(0.1)  # nothing comes late
+    for _ in range(20):  # over before it begins
+        with pytest.raises(TimeUp), cut_off(time.monotonic() - 1.0):
+            while True:
+                pass
 
 
 def test_a_loop_ends_before_a_step_that_would_be_late(monkeypatch):

@@ -118,8 +118,10 @@ def cut_off(deadline: float) -> Iterator[None]:
         'stopped'
     """
     thread, lock, state = threading.get_ident(), threading.Lock(), {"over": False, "fired": False}
+    begun = threading.Event()
 
     def fire() -> None:
+        begun.wait()  # an exception in the middle of Timer.start would leave its tables broken
         with lock:
             if not state["over"]:
                 state["fired"] = True
@@ -130,6 +132,7 @@ def cut_off(deadline: float) -> Iterator[None]:
     timer.start()
     try:
         try:
+            begun.set()
             yield
         finally:
             timer.cancel()

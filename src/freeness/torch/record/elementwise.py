@@ -70,7 +70,7 @@ class PointwiseProgram:
             options = {k: values[v.index] if isinstance(v, Slot) else v for k, v in operation.options.items()}
             if operation.target._schema.is_mutable:
                 arguments[0] = arguments[0].clone()
-            values.append(operation.target(*arguments, **options))
+            values.append(operation.target(**_as_declared(operation.target, arguments, options, h)))
         return values[self.result.index]
 
     def then(self, after: PointwiseProgram) -> PointwiseProgram:
@@ -86,6 +86,19 @@ class PointwiseProgram:
             for op in after.operations
         )
         return PointwiseProgram(self.operations + shifted, moved(after.result))
+
+
+def _as_declared(target: OpOverload, arguments: list[Any], options: dict[str, Any], like: Tensor) -> dict[str, Any]:
+    """All arguments by name, numbers as tensors where the call declares one: ``where`` and ``maximum`` take no others."""
+    schema = {argument.name: argument.type for argument in target._schema.arguments}
+    named = dict(zip(schema, arguments, strict=False)) | options
+    real = like.dtype if like.is_floating_point() else None
+    return {
+        name: torch.tensor(one, dtype=real if isinstance(one, float) else None, device=like.device)
+        if isinstance(one, int | float) and str(schema[name]) in ("Tensor", "Optional[Tensor]")
+        else one
+        for name, one in named.items()
+    }
 
 
 def operation_name(target: OpOverload) -> str:

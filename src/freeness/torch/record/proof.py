@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -99,11 +100,18 @@ def reproduces(found: Tensor, expected: Tensor) -> bool:
 
 
 def _parted(view: GraphView, reading: Reading, x: Tensor) -> Node | None:
-    """The first call whose result is not what the record says of it; None where the record follows the graph to its end."""
-    with _same_draws():
-        known = {INPUT: x} | {passed.step.name: passed.value for passed in run_steps(reading.steps, x)}
+    """The first call whose result is not what the record says of it; None where the record follows the graph to its end.
+
+    A step that cannot be run ends the record there.
+    """
+    known = {INPUT: x}
+    with _same_draws(), suppress(RuntimeError):
+        known |= ((passed.step.name, passed.value) for passed in run_steps(reading.steps, x))
+    ended = next((step.name for step in reading.steps if step.name not in known), None)
     for node, value in _run(view, x).items():
         said = reading.signals.get(node)
+        if said is not None and said.name == ended:
+            return node
         if said is None or said.name not in known or not value.is_floating_point():
             continue
         if not reproduces(said(known), value):

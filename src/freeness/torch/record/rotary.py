@@ -128,10 +128,10 @@ def _moved(node: Node, moving: Mapping[Node, bool], repeated: Mapping[Node, Node
     """A call, and those before it that are only moved in it, or given several times."""
     node = repeated.get(node, node)
     yield node
-    while node.op == "call_function" and node_name(node) in _MOVES | {"mul", "div"}:
+    while node.op == "call_function" and node_name(node) in _MOVES | {"mul", "div", "cat"}:
         before = [one for one in node.all_input_nodes if moving[one]]
-        if len(before) != 1:
-            return
+        if len(before) != 1 or (node_name(node) == "cat" and before[0].meta["val"].shape != node.meta["val"].shape):
+            return  # behind an empty cache nothing is joined
         node = repeated.get(before[0], before[0])
         yield node
 

@@ -28,10 +28,15 @@ class _Slot:
     dtype: torch.dtype
     constant: Any = None
     whole: bool = False  # handed over in one piece of memory, which models ask of labels
+    repeated: bool = False  # the constant is one row, which all samples have
 
-    def taken(self, rows: Tensor) -> Any:
+    def taken(self, rows: Tensor, samples: torch.Size, alone: bool) -> Any:
+        """The argument of ``samples``; ``alone``: the rows are one argument itself."""
         if self.start < 0:
-            return self._shared(rows)
+            shared = self._shared(rows)
+            return shared.expand(*samples, *self.shape) if self.repeated else shared
+        if alone:
+            return rows
         part = rows[..., self.start : self.start + math.prod(self.shape)]
         part = part.reshape(*rows.shape[:-1], *self.shape)
         part = part.contiguous() if self.whole else part
@@ -53,6 +58,16 @@ class _Layout:
     kwargs: Mapping[str, _Slot]
     whole: bool
 
+    @property
+    def varying(self) -> list[_Slot]:
+        """Those that lie in the rows."""
+        return [slot for slot in (*self.args, *self.kwargs.values()) if slot.start >= 0]
+
+    @property
+    def alone(self) -> bool:
+        """Whether the rows are one argument, in its own shape."""
+        return len(self.varying) == 1
+
 
 class _OneInput:
     """Mixed into the class of a model: its forward takes the packed rows."""
@@ -63,17 +78,22 @@ class _OneInput:
         layout = self._freeness_layout
         if layout.whole and rows.is_floating_point():  # a derivative through them would be 0
             raise TypeError(f"expected whole numbers, got {rows.dtype}")
-        args = [slot.taken(rows) for slot in layout.args]
-        kwargs = {name: slot.taken(rows) for name, slot in layout.kwargs.items()}
+        axes = len(layout.varying[0].shape) if layout.alone else 1
+        samples = rows.shape[: rows.ndim - axes]
+        args = [slot.taken(rows, samples, layout.alone) for slot in layout.args]
+        kwargs = {name: slot.taken(rows, samples, layout.alone) for name, slot in layout.kwargs.items()}
         return super().forward(*args, **kwargs)  # pyright: ignore[reportAttributeAccessIssue]
 
 
 def packed(model: nn.Module, batch: Batch) -> tuple[nn.Module, Shaped[Tensor, "samples ..."]]:
     """The model as one of a single tensor, and that tensor: (samples, numbers of all its inputs), one row a sample.
 
+    What is the same for all samples is no part of it: a tensor that has not one row a sample, and whole numbers with equal rows,
+    such as a mask of ones or numbers of positions. Where one input is left, the tensor is that input.
+
     The model that is returned shares parameters, buffers and modules with the given one, under the same names; a model of one
     tensor is given back as it is. All inputs that are whole numbers stay whole; beside floating ones they are carried as these,
-    and no derivative goes through them. A tensor that has not one row a sample is the same for all.
+    and no derivative goes through them.
 
     Args:
         model: any module.
@@ -92,20 +112,40 @@ def packed(model: nn.Module, batch: Batch) -> tuple[nn.Module, Shaped[Tensor, "s
     if batch.single:
         return model, batch.args[0]
     values = [*batch.args, *batch.kwargs.values()]
-    rows = [value for value in values if batch.has_rows(value)]
+    labels = [False] * len(batch.args) + [name == batch.labels or "label" in name for name in batch.kwargs]
+    varying = _varying(batch, values, labels)
+    rows = [value for value, varies in zip(values, varying, strict=True) if varies]
     dtype = _common(rows)
     slots, start = [], 0
-    labels = [False] * len(batch.args) + [name == batch.labels or "label" in name for name in batch.kwargs]
-    for value, label in zip(values, labels, strict=True):
+    for value, label, varies in zip(values, labels, varying, strict=True):
         if not batch.has_rows(value):
             slots.append(_Slot(-1, (), torch.int64, value))
             continue
         shape = tuple(value.shape[1:])
-        slots.append(_Slot(start, shape, value.dtype, whole=label))
-        start += math.prod(shape)
+        slots.append(
+            _Slot(start, shape, value.dtype, whole=label)
+            if varies
+            else _Slot(-1, shape, value.dtype, value[:1].clone(), repeated=True)
+        )
+        start += math.prod(shape) if varies else 0
     args, named = slots[: len(batch.args)], slots[len(batch.args) :]
     layout = _Layout(tuple(args), dict(zip(batch.kwargs, named, strict=True)), not dtype.is_floating_point)
+    if layout.alone:
+        return _with_layout(model, layout), rows[0]
     return _with_layout(model, layout), torch.cat([value.reshape(batch.count, -1).to(dtype) for value in rows], 1)
+
+
+def _varying(batch: Batch, values: list[Any], labels: list[bool]) -> list[bool]:
+    """Which arguments differ from sample to sample; of one sample those whose entries do."""
+
+    def held(value: Any, label: bool) -> bool:
+        whole = not label and not value.is_floating_point() and not value.is_complex() and value.numel() > 0
+        return whole and bool((value == (value[:1] if batch.count > 1 else value.reshape(-1)[:1])).all())
+
+    rows = [batch.has_rows(value) for value in values]
+    varying = [row and not held(value, label) for value, label, row in zip(values, labels, rows, strict=True)]
+    told = any(varies and not label for varies, label in zip(varying, labels, strict=True))
+    return varying if told else rows
 
 
 def numbers_in(model: nn.Module, rows: Shaped[Tensor, "samples ..."]) -> Tensor:
@@ -122,9 +162,9 @@ def numbers_in(model: nn.Module, rows: Shaped[Tensor, "samples ..."]) -> Tensor:
     layout = getattr(model, "_freeness_layout", None)
     if not rows.is_floating_point():
         return rows.new_zeros(0)
-    if not isinstance(layout, _Layout):
+    if not isinstance(layout, _Layout) or layout.alone:
         return rows
-    slots = [one for one in (*layout.args, *layout.kwargs.values()) if one.start >= 0 and one.dtype.is_floating_point]
+    slots = [one for one in layout.varying if one.dtype.is_floating_point]
     parts = [rows[:, slot.start : slot.start + math.prod(slot.shape)] for slot in slots]
     return torch.cat(parts, 1) if parts else rows.new_zeros(0)
 
@@ -153,18 +193,21 @@ def cropped(model: nn.Module, rows: Tensor, places: int, length: int) -> tuple[n
     slots, parts, start = [], [], 0
     for slot in (*layout.args, *layout.kwargs.values()):
         if slot.start < 0:
-            slots.append(slot)
+            short = slot.repeated and slot.shape[:1] == (places,)
+            kept = replace(slot, constant=slot.constant[:, :length], shape=(length, *slot.shape[1:])) if short else slot
+            slots.append(kept)
             continue
-        part = rows[:, slot.start : slot.start + math.prod(slot.shape)].reshape(len(rows), *slot.shape)
+        part = rows.reshape(len(rows), -1)[:, slot.start : slot.start + math.prod(slot.shape)]
+        part = part.reshape(len(rows), *slot.shape)
         part = part[:, :length] if slot.shape[:1] == (places,) else part
         shape = tuple(part.shape[1:])
         slots.append(replace(slot, start=start, shape=shape))
-        parts.append(part.reshape(len(rows), -1))
+        parts.append(part)
         start += math.prod(shape)
     count, one = len(layout.args), copy.copy(model)
     named = dict(zip(layout.kwargs, slots[count:], strict=True))
     object.__setattr__(one, "_freeness_layout", _Layout(tuple(slots[:count]), named, layout.whole))
-    return one, torch.cat(parts, 1)
+    return one, parts[0] if layout.alone else torch.cat([part.reshape(len(rows), -1) for part in parts], 1)
 
 
 def _common(rows: list[Tensor]) -> torch.dtype:
