@@ -21,9 +21,14 @@ def test_a_training_is_shown_while_it_goes_on_also_before_it_begins(tmp_path, br
         words = answered(page, "critical rate 0.25 at the end")
         assert number_in(words, "at step") == 3
         answered(page, "Gradients of 2 layers over 3 steps")
-        written(log, 5, WatchRecord(5, 0.1, critical=0.05), WatchWarning(5, "rate", "Lower <b>it</b>."))
+        last = WatchRecord(5, 0.1, loss=1.5, critical=0.05, sharpness=123.4, bound=0.0162, noise=17.25, drift=0.0123)
+        written(log, 5, last, WatchWarning(5, "rate", "Lower <b>it</b>."))
         answered(page, "critical rate 0.05 at the end")
         page.get_by_text("step 5: Lower <b>it</b>.").wait_for()
+        page.get_by_role("columnheader", name="drift").wait_for()
+        assert page.evaluate(
+            "(e => e.scrollWidth <= e.clientWidth)(document.querySelector('.wide'))"
+        )  # no column is hidden
         assert taken(page, "PNG").startswith(b"\x89PNG")
         page.set_viewport_size({"width": 390, "height": 800})
         settled(page)

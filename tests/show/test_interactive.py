@@ -6,7 +6,10 @@ from freeness.laws import FussCatalan, MarchenkoPastur, Projection, Semicircle
 from freeness.meanfield import edge_of_chaos, phase_diagram
 from freeness.network import activation
 from freeness.show import (
+    Appearance,
     Axis,
+    Picture,
+    Series,
     SweptDesign,
     drawn_law,
     drawn_law_picture,
@@ -111,3 +114,11 @@ def test_lines_are_told_apart_without_colour():
     figure = to_plotly(lines_picture({"a": ([0, 1], [0, 1]), "b": ([0, 1], [1, 0])}, Axis(), Axis()))
     checked(figure)
     assert figure["data"][0]["line"]["dash"] != figure["data"][1]["line"]["dash"]
+
+
+@pytest.mark.parametrize(("most", "step"), [(2.0, 1), (8.0, 1), (9.0, 2), (47.0, 10), (1000.0, 200)])
+def test_axes_of_whole_numbers_have_ticks_at_these_only(most, step):
+    line = Series(np.array([0.0, most]), np.array([0.5, 1.0]), Appearance("black"), "one")
+    figure = to_plotly(Picture((line,), Axis("depth", form="whole"), Axis("layer", form="whole")))
+    checked(figure)
+    assert figure["layout"]["xaxis"]["dtick"] == step and figure["layout"]["yaxis"]["dtick"] == 1

@@ -14,7 +14,7 @@ from freeness.app.figure import Figure, download_buttons, pictures
 from freeness.app.form import Form
 from freeness.app.frame import Refusals, frame, halves
 from freeness.app.live import Live
-from freeness.show import answer_of, parts_html, watched_layers_picture, watched_rate_picture
+from freeness.show import Table, answer_of, parts_html, watched_layers_picture, watched_rate_picture
 
 _PERIOD = 2.0  # seconds between looks at the log
 
@@ -41,13 +41,14 @@ class _Page:
         left, right = halves("Pictures")
         with left:
             self._form.choice("run", "Run")
-            self._words = ui.html("", sanitize=False).props('aria-live="polite"').classes("scroll")
+            self._words = ui.html("", sanitize=False).props('aria-live="polite"')
         with right:
             refusals = Refusals(self._form.complaints)
             panel = ui.element("div")
             with panel:
                 self._rates, self._layers = Figure(), Figure()
             download_buttons("training", pictures(self._picture), refusals.say)
+            self._tables = ui.html("", sanitize=False).classes("wide").props('aria-live="polite"')
         self._live = Live(self._compute, panel, refusals)
         ui.timer(_PERIOD, self._look, immediate=True)
 
@@ -73,11 +74,12 @@ class _Page:
         self._rates.show(watched_rate_picture(found))
         self._layers.show(watched_layers_picture(found))
         answer = answer_of(found)
-        shown = [
-            f"<h2>{escape(section.title or answer.title)}</h2>{parts_html(section.parts)}"
-            for section in answer.sections
-        ]
-        self._words.set_content("".join(shown))
+        shown = {True: "", False: ""}
+        for section in answer.sections:
+            wide = any(isinstance(part, Table) for part in section.parts)
+            shown[wide] += f"<h2>{escape(section.title or answer.title)}</h2>{parts_html(section.parts)}"
+        self._words.set_content(shown[False])
+        self._tables.set_content(shown[True])
 
     async def _picture(self, kind: str) -> bytes:
         return await self._rates.exported(kind)

@@ -5,6 +5,8 @@ Colours of text and grid are left to the page, which knows whether it is light o
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from functools import singledispatch
 from typing import Any
 
@@ -26,6 +28,7 @@ _MARKERS = {
     "tick": "line-ns",
 }
 _AXES = {"left": "y", "right": "y2", "frame": "y3"}
+_TICKS = 8  # intervals of an axis of whole numbers, at most
 _BROWSER = 1.35  # pixels to a point
 
 PlotlyFigure = dict[str, Any]
@@ -49,8 +52,8 @@ def to_plotly(picture: Picture) -> PlotlyFigure:
         "legend": {"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom"},  # above, where it covers no label
         "hovermode": "closest",
         "dragmode": False,
-        "xaxis": _axis(picture.x, grid=picture.grid),
-        "yaxis": _axis(picture.y, grid=picture.grid),
+        "xaxis": _axis(picture.x, grid=picture.grid) | _counted(picture.x, "x", data),
+        "yaxis": _axis(picture.y, grid=picture.grid) | _counted(picture.y, "y", data),
     }
     if picture.backwards:
         layout["legend"]["traceorder"] = "reversed"
@@ -256,3 +259,14 @@ def _axis(shown: Axis, *, grid: bool) -> PlotlyFigure:
         axis |= {"tickvals": list(shown.ticks)}
         axis |= {} if shown.form == "percent" else {"ticktext": [f"{tick:g}" for tick in shown.ticks]}
     return axis
+
+
+def _counted(shown: Axis, name: str, data: Sequence[PlotlyFigure]) -> PlotlyFigure:
+    """Ticks at whole numbers only, which plotly has no word for: 1, 2 or 5 times a power of ten apart."""
+    left = [trace.get(name, ()) for trace in data if trace.get("yaxis", "y") == "y"]
+    known = [value for some in left for value in some if value is not None]
+    if shown.form != "whole" or shown.log or shown.ticks or not known:
+        return {}
+    least = max((max(known) - min(known)) / _TICKS, 1.0)
+    power = 10 ** math.floor(math.log10(least))
+    return {"tick0": 0, "dtick": next(step * power for step in (1, 2, 5, 10) if step * power >= least)}
