@@ -5,8 +5,9 @@ Eight images of noise, ten classes, cross-entropy, weights as torch draws them, 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -18,16 +19,19 @@ from torch.nn import functional
 
 from benchmarks.measure import Row
 from benchmarks.vision import ViT, convolved, resnet
-from freeness.torch import CurvatureOptions, LanczosOptions, batch_sharpness, curvature_spectrum
+from freeness.torch import CurvatureOptions, LanczosOptions, batch_sharpness, curvature_spectrum, curvature_trace
 
 torch.set_num_threads(1)
 torch.backends.cuda.enable_flash_sdp(False)  # on processors as well: fused attention has no second derivative
 SAMPLES, CLASSES = 8, 10
 PROBES, STEPS = 4, 10  # of a density
 PRODUCTS = 30  # of a trace
+TRACED = 2  # probes of the trace of a Hessian, module by module
+_MOST = 300  # products of a peer with a whole Hessian
 TOP = 1e-3  # relative error of λ_max up to which an answer counts as right
 _ROWS = 20  # of J at a time
-_SURE, _DRAWN = 40, 30  # products for the truth of a Hessian's λ_max, and for its trace
+_SURE, _DRAWN = 40, 10  # products for the truth of a Hessian's λ_max, and for its norm
+_BLOCKS = 24  # probes of its blocks, for its trace
 
 
 def _residual() -> nn.Module:
@@ -43,12 +47,13 @@ NETWORKS: dict[str, Callable[[], nn.Module]] = {
 
 @dataclass(frozen=True)
 class Truth:
-    """λ_max, trace and Frobenius norm of a curvature matrix of so many rows."""
+    """λ_max, trace and Frobenius norm of a curvature matrix of so many rows, and the norm of its blocks of single modules."""
 
     top: float
     trace: float
     norm: float
     size: int
+    blocks: float = math.nan
 
     def top_error(self, value: float) -> float:
         """The relative error of λ_max."""
@@ -60,7 +65,11 @@ class Truth:
 
     def bar(self, probes: int) -> float:
         """Three standard deviations of a trace by so many normal vectors, relative. Source: Avron, Toledo, J. ACM 58 (2011)."""
-        return 3 * (2 / probes) ** 0.5 * self.norm / self.trace
+        return 3 * self.deviation(probes, self.norm)
+
+    def deviation(self, probes: int, norm: float) -> float:
+        """That of a trace by so many probes of a matrix of this norm."""
+        return (2 / probes) ** 0.5 * norm / self.trace
 
 
 @dataclass(frozen=True)
@@ -69,6 +78,7 @@ class Curved:
 
     name: str
     matrix: Any = "ggn"
+    products: int = PRODUCTS  # of a peer's trace
 
     def model(self) -> nn.Module:
         """Fresh, the same every time."""
@@ -93,13 +103,21 @@ class Curved:
         size = sum(parameter.numel() for parameter in model.parameters())
         return size * curvature_spectrum(model, *self.batch(), "cross_entropy", how, lanczos).mean
 
-    def truth(self) -> Truth:
-        """Of the matrix, by derivatives that torch takes."""
+    def ours_trace(self) -> float:
+        """The trace of the Hessian."""
+        how = CurvatureOptions(matrix=self.matrix, training=False)
+        return curvature_trace(self.model(), *self.batch(), "cross_entropy", how, probes=TRACED).value
+
+    def truth(self, *, top: bool) -> Truth:
+        """Of the matrix, by derivatives that torch takes: of a Hessian its λ_max, or all but that."""
         model, (x, y) = self.model(), self.batch()
         size = sum(parameter.numel() for parameter in model.parameters())
         gram = _gram(model, x)
         found = Truth(float(torch.linalg.eigvalsh(gram)[-1]), float(gram.trace()), float(gram.norm()), size)
-        return found if self.matrix == "ggn" else _of_hessian(model, (x, y), found)
+        if self.matrix == "ggn":
+            return found
+        hessian = _Hessian(model, (x, y))
+        return replace(found, top=_top(hessian.product, hessian.normal())) if top else _of_hessian(hessian, found)
 
 
 def rows(matrix: str, theirs: Mapping[str, Callable[[Curved], float]]) -> dict[str, Callable[[], Row]]:
@@ -117,20 +135,37 @@ def rows(matrix: str, theirs: Mapping[str, Callable[[Curved], float]]) -> dict[s
         asked = LanczosOptions(PROBES, STEPS), "relative error of the mean"
         found[f"spectral density of the {named}, {name}"] = partial(_mean_row, case, theirs["density"], *asked)
         asked = LanczosOptions(PRODUCTS, 1), "relative error"
-        found[f"trace of the {named}, {name}"] = partial(_mean_row, case, theirs["trace"], *asked)
+        found[f"trace of the {named}, {name}"] = (
+            partial(_mean_row, case, theirs["trace"], *asked)
+            if matrix == "ggn"
+            else partial(_trace_row, case, theirs["trace"])
+        )
     return found
 
 
 def _top_row(case: Curved, theirs: Callable[[Curved], float]) -> Row:
-    return Row(case.ours_top, lambda: theirs(case), case.truth().top_error, "relative error", TOP)
+    return Row(case.ours_top, lambda: theirs(case), case.truth(top=True).top_error, "relative error", TOP)
 
 
 def _mean_row(case: Curved, theirs: Callable[[Curved], float], lanczos: LanczosOptions, measure: str) -> Row:
-    true = case.truth()
+    true = case.truth(top=False)
     asked = f"{lanczos.probes} probes of {lanczos.steps} steps" if lanczos.steps > 1 else f"{lanczos.probes} products"
     told = f"{asked} asked of both, ours exact where that costs less; the bar is three standard deviations"
     bar = true.bar(lanczos.probes)
     return Row(lambda: case.ours_mean(lanczos), lambda: theirs(case), true.trace_error, measure, bar, remark=told)
+
+
+def _trace_row(case: Curved, theirs: Callable[[Curved], float]) -> Row:
+    """Both at equal error, or the peer with as many products as a row has time for."""
+    true = case.truth(top=False)
+    equal = round(TRACED * (true.norm / true.blocks) ** 2)
+    asked = replace(case, products=min(equal, _MOST))
+    ours, peer = true.deviation(TRACED, true.blocks), true.deviation(asked.products, true.norm)
+    told = (
+        f"{TRACED} probes module by module beside {asked.products} products, of standard deviations {ours:.2g} and {peer:.2g}; "
+        f"the same takes {equal} products; the bar is three of ours"
+    )
+    return Row(case.ours_trace, lambda: theirs(asked), true.trace_error, "relative error", 3 * ours, remark=told)
 
 
 def _gram(model: nn.Module, x: Tensor) -> Tensor:
@@ -163,41 +198,54 @@ def _stacked(some: Sequence[tuple[Tensor, ...]], place: int) -> Tensor:
     return torch.stack([one[place].reshape(-1) for one in some]).double()
 
 
-def _of_hessian(model: nn.Module, data: tuple[Tensor, Tensor], ggn: Truth) -> Truth:
-    """λ_max by Lanczos, and the norm by random signs. The trace is that of the Gauss–Newton matrix and of what is left.
+class _Hessian:
+    """Products with the Hessian of the mean loss, and with its blocks of single modules, from one graph."""
 
-    A network of rectifiers without batch statistics is linear in every weight by itself: what is left has the trace 0 then.
-    """
-    images, labels = data
-    named = dict(model.named_parameters())
-    sizes = [parameter.numel() for parameter in named.values()]
-    value = functional.cross_entropy(model(images), labels)
-    slopes = torch.autograd.grad(value, list(named.values()), create_graph=True)
-    generator = torch.Generator().manual_seed(2)
+    def __init__(self, model: nn.Module, data: tuple[Tensor, Tensor]) -> None:
+        self.smooth = any(isinstance(module, nn.LayerNorm) for module in model.modules())
+        names, self.parameters = zip(*model.named_parameters(), strict=True)
+        owners = [name.rpartition(".")[0] for name in names]
+        self.modules = [[k for k, one in enumerate(owners) if one == owner] for owner in dict.fromkeys(owners)]
+        value = functional.cross_entropy(model(data[0]), data[1])
+        self.slopes = torch.autograd.grad(value, self.parameters, create_graph=True)
+        self.sizes = [parameter.numel() for parameter in self.parameters]
+        self.generator = torch.Generator().manual_seed(2)
 
-    def parts(vector: Tensor) -> list[Tensor]:
-        return [part.reshape(p.shape) for part, p in zip(vector.split(sizes), named.values(), strict=True)]
+    def product(self, vector: Tensor) -> Tensor:
+        return self.within(range(len(self.sizes)), vector.split(self.sizes))
 
-    def product(vector: Tensor) -> Tensor:
-        found = torch.autograd.grad(slopes, list(named.values()), parts(vector), retain_graph=True)
+    def within(self, places: Sequence[int], parts: Sequence[Tensor]) -> Tensor:
+        """With the block of some parameters, of which the parts of the vector are given."""
+        some = [self.parameters[k] for k in places]
+        along = [part.reshape(p.shape) for part, p in zip(parts, some, strict=True)]
+        found = torch.autograd.grad([self.slopes[k] for k in places], some, along, retain_graph=True)
         return torch.cat([part.reshape(-1) for part in found])
 
-    def outputs(values: dict[str, Tensor]) -> Tensor:
-        return torch.func.functional_call(model, values, (images,))
+    def signs(self) -> Tensor:
+        return torch.randint(0, 2, (sum(self.sizes),), generator=self.generator) * 2.0 - 1
 
-    def of_ggn(vector: Tensor) -> float:
-        point = {name: parameter.detach() for name, parameter in named.items()}
-        logits, pushed = torch.func.jvp(outputs, (point,), (dict(zip(named, parts(vector), strict=True)),))
-        shares = logits.softmax(1)
-        return float((shares * (pushed - (shares * pushed).sum(1, keepdim=True)).square()).sum()) / SAMPLES
+    def normal(self) -> Tensor:
+        return torch.randn(sum(self.sizes), generator=self.generator)
 
-    signs = [torch.randint(0, 2, (sum(sizes),), generator=generator) * 2.0 - 1 for _ in range(_DRAWN)]
-    images_of = [product(one) for one in signs]
-    smooth = any(isinstance(module, nn.LayerNorm) for module in model.modules())
-    left = [float(one @ image) - of_ggn(one) for one, image in zip(signs, images_of, strict=True)] if smooth else [0.0]
-    norm = float(np.mean([float(image.double().square().sum()) for image in images_of])) ** 0.5
-    first = torch.randn(sum(sizes), generator=generator)
-    return Truth(_top(product, first), ggn.trace + float(np.mean(left)), norm, ggn.size)
+
+def _of_hessian(hessian: _Hessian, ggn: Truth) -> Truth:
+    """Norms by random signs, and the trace of a smooth network by those of its blocks.
+
+    A network of rectifiers without batch statistics is linear in every module by itself, so that the Gauss–Newton matrix has the
+    same blocks.
+    """
+    squares = [float(hessian.product(hessian.signs()).double().square().sum()) for _ in range(_DRAWN)]
+    traces, blocks = [], []
+    for _ in range(_BLOCKS if hessian.smooth else TRACED):
+        parts = hessian.signs().split(hessian.sizes)
+        images = [hessian.within(places, [parts[k] for k in places]) for places in hessian.modules]
+        along = [torch.cat([parts[k] for k in places]) for places in hessian.modules]
+        traces.append(sum(float(one.double() @ image.double()) for one, image in zip(along, images, strict=True)))
+        blocks.append(sum(float(image.double().square().sum()) for image in images))
+    trace = float(np.mean(traces)) if hessian.smooth else ggn.trace
+    return replace(
+        ggn, top=math.nan, trace=trace, norm=float(np.mean(squares)) ** 0.5, blocks=float(np.mean(blocks)) ** 0.5
+    )
 
 
 def _top(product: Callable[[Tensor], Tensor], vector: Tensor) -> float:

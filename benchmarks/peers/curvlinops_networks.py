@@ -9,7 +9,7 @@ from curvlinops.papyan2020traces.spectrum import lanczos_approximate_spectrum
 from scipy.sparse.linalg import eigsh
 from torch import nn
 
-from benchmarks.curvature_case import PROBES, PRODUCTS, STEPS, Curved, rows
+from benchmarks.curvature_case import PROBES, STEPS, Curved, rows
 from benchmarks.measure import run
 
 
@@ -36,7 +36,7 @@ def _density(case: Curved) -> float:
 
 def _trace(case: Curved) -> float:
     torch.manual_seed(0)
-    return float(hutchinson_trace(_ggn(case)[0], PRODUCTS))
+    return float(hutchinson_trace(_ggn(case)[0], case.products))
 
 
 ROWS = rows("ggn", {"top": _top, "density": _density, "trace": _trace})

@@ -9,7 +9,7 @@ from hessian_eigenthings.loss_fns.standard import supervised_forward, supervised
 from hessian_eigenthings.operators.ggn import GGNOperator
 from torch import nn
 
-from benchmarks.curvature_case import PROBES, PRODUCTS, STEPS, Curved, rows
+from benchmarks.curvature_case import PROBES, STEPS, Curved, rows
 from benchmarks.measure import run
 
 LANCZOS = 20  # steps: it does not stop by itself
@@ -31,7 +31,7 @@ def _density(case: Curved) -> float:
 
 
 def _trace(case: Curved) -> float:
-    return trace(_ggn(case), num_matvecs=PRODUCTS, seed=0).estimate
+    return trace(_ggn(case), num_matvecs=case.products, seed=0).estimate
 
 
 ROWS = rows("ggn", {"top": _top, "density": _density, "trace": _trace})

@@ -16,7 +16,11 @@ def refuse(error):
 
 @pytest.mark.parametrize(
     ("error", "words"),
-    [(RuntimeError("no kernel"), "no kernel"), (MemoryError(), "MemoryError"), (TimeUp(), "ran out")],
+    [
+        (RuntimeError("no kernel"), "no kernel"),
+        (MemoryError(), "MemoryError"),
+        (TimeUp(), "its share of the budget of 60 s ran out"),
+    ],
 )
 def test_a_stage_that_fails_gives_its_reason_and_the_next_one_runs(error, words):
     stages = Stages(stages_of(()), 60.0, None)

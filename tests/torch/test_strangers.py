@@ -113,6 +113,51 @@ def test_the_nodes_of_one_graph_are_no_samples(spec: str) -> None:
         load_batch(spec + "pair", Nodes())
 
 
+class Messages(nn.Module):
+    """Along edges, (2, edges), which have no axis of samples."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.Linear(6, 3)
+
+    def forward(self, x: Tensor, edges: Tensor) -> Tensor:
+        """(nodes, 6) to (nodes, 3)."""
+        found = self.layer(x)
+        return torch.zeros_like(found).index_add(0, edges[1], found[edges[0]])
+
+
+class OneGraph(nn.Module):
+    """The wrapper that the refusal asks for."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.model = Messages()
+
+    def forward(self, x: Tensor, edges: Tensor) -> Tensor:
+        """(1, nodes, 6) to (1, nodes, 3)."""
+        return self.model(x[0], edges[0])[None]
+
+
+def test_one_graph_is_refused_with_a_remedy_that_works() -> None:
+    """λ of one sample is that of the matrix of all nodes, each of which has a target."""
+    torch.manual_seed(0)
+    x, edges, y = torch.randn(4, 6), torch.tensor([[0, 1, 2, 3, 0], [1, 2, 3, 0, 0]]), torch.tensor([0, 1, 2, 1])
+    for model, rows in ((Nodes(), x), (Messages(), (x, edges))):
+        with pytest.raises(
+            InputError, match=r"got 4 rows that it takes together only; .*\(1, rows, …\).*give y\[None\]"
+        ):
+            analyze(model, (rows, y), loss="cross_entropy")
+    assert batch_of(((x[None], edges[None]), y[None]), OneGraph()).call(OneGraph()).shape == (1, 4, 3)
+    model = Nodes()
+    logits = model(x)
+    slopes = [torch.autograd.grad(one, list(model.parameters()), retain_graph=True) for one in logits.flatten()]
+    jacobian = torch.stack([torch.cat([part.flatten() for part in parts]) for parts in slopes])
+    shares = logits.detach().softmax(1)
+    curved = torch.block_diag(*(one.diag() - one[:, None] * one for one in shares)) / len(y)
+    exact = float(torch.linalg.eigvalsh(jacobian.T @ curved @ jacobian)[-1])
+    assert batch_sharpness(model, x[None], y[None], "cross_entropy").value == pytest.approx(exact, rel=1e-4)
+
+
 @pytest.mark.parametrize(
     ("made", "words"),
     [

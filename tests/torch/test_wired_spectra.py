@@ -171,7 +171,7 @@ def test_what_is_a_given_map_is_not_blamed_where_the_law_could_not_be_solved(mon
     monkeypatch.setattr("freeness.torch.analyzing.analysis_spectra.predict_jacobian", lambda *_, **__: known)
     monkeypatch.setattr("freeness.torch.analyzing.analysis_spectra.with_drawn", lambda found, *_: found)
     for failure, words in (
-        (TimeUp("over"), "the budget of 60 s ran out"),
+        (TimeUp("over"), "its share of the budget of 60 s ran out"),
         (ConvergenceError("no such law"), "no such law"),
     ):
 

@@ -28,6 +28,7 @@ from freeness.torch.measured.curvature import (
     curvature_spectrum,
 )
 from freeness.torch.measured.curvature_estimate import Effort, SharpnessEstimate, estimated_sharpness
+from freeness.torch.measured.curvature_trace import CurvatureTrace, curvature_trace
 from freeness.torch.measured.estimate import estimate_fisher, estimate_jacobian
 from freeness.torch.measured.freeness_tests import freeness_test
 from freeness.torch.measured.freeness_traces import FreenessTrace, freeness_trace
@@ -103,6 +104,7 @@ __all__ = [
     "Batch",
     "CriticalRate",
     "CurvatureOptions",
+    "CurvatureTrace",
     "Descended",
     "DesignRequest",
     "Effort",
@@ -149,6 +151,7 @@ __all__ = [
     "critical_rate",
     "curvature_root",
     "curvature_spectrum",
+    "curvature_trace",
     "drawn_descents",
     "drawn_weight",
     "dual_gram",

@@ -84,7 +84,7 @@ from freeness.torch.request.model_loss import OwnLoss, own_loss
 from freeness.torch.request.packing import numbers_in, packed
 from freeness.torch.request.stages import Lost, Stages, stages_of
 from freeness.torch.request.trained import train_what_is_stepped, trained_note
-from freeness.torch.request.user_data import batch_of, label_argument
+from freeness.torch.request.user_data import batch_of, label_argument, rows_apart
 from freeness.torch.start.architecture import has_recipe
 from freeness.torch.start.copied_weights import copies_note
 from freeness.training import Curvature, Objective, Rate, measured_rate
@@ -166,8 +166,8 @@ def _answered(model: nn.Module, data: object, options: AnalyzeOptions, progress:
 
 
 def _analyzed(model: nn.Module, pair: tuple[Tensor, Tensor], options: AnalyzeOptions, stages: Stages) -> Analysis:
-    kept = untouched(model, training=options.training)
-    with kept, _on_device(model, options.device), _within_range(), same_buffers(model), threads_kept():
+    kept, given = untouched(model, training=options.training), rows_apart(model, pair[0])
+    with given, kept, _on_device(model, options.device), _within_range(), same_buffers(model), threads_kept():
         train_what_is_stepped(model, options.optimizer)
         inputs, targets = _checked(model, pair, options)
         fitted = _fitted(model, (inputs, targets), options)
@@ -309,7 +309,7 @@ def _watched(
             return with_theory(table, traced, x, outputs, training=training)
     except (InputError, ArithmeticError, MemoryError, RuntimeError, TimeUp) as error:
         _LOG.info("no theory of the layers: %s", brief(error))
-        return replace(table, refused=stages.late if isinstance(error, TimeUp) else f"it stopped with {brief(error)}.")
+        return replace(table, refused=stages.cut if isinstance(error, TimeUp) else f"it stopped with {brief(error)}.")
 
 
 def _judged(

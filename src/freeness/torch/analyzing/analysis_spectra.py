@@ -109,7 +109,7 @@ def predicted_spectra(
     signals: Signals | NeuronSignals | None,
     sample: Tensor,
     deadline: float = math.inf,
-    late: str = "",
+    late: Callable[[], str] = str,
 ) -> Predicted:
     """Both predictions, or none with the reason why.
 
@@ -137,7 +137,7 @@ def predicted_spectra(
     except (InputError, ConvergenceError) as error:  # the other stands
         return Predicted(jacobian, None, str(error), isinstance(error, InputError))
     except TimeUp:
-        return Predicted(jacobian, None, late)
+        return Predicted(jacobian, None, late())
 
 
 class Drawing(NamedTuple):
@@ -174,12 +174,13 @@ def solved_or_drawn(
     if isinstance(signals, Lost):
         return Predicted(None, None, signals.reason, refused=True)
     plans = stages.planned("measure Jacobian"), stages.planned("measure Fisher")
-    drawing, late = Drawing(*plans, passes, stages.deadline), stages.late
+    drawing = Drawing(*plans, passes, stages.deadline)
     left = max(drawing.deadline - time.monotonic(), 0.0)
+    ends = drawing.deadline - min(drawing.reserve, _KEPT * left)
     try:
-        found = predicted_spectra(traced, signals, sample, drawing.deadline - min(drawing.reserve, _KEPT * left), late)
+        found = predicted_spectra(traced, signals, sample, ends, lambda: stages.cut)
     except TimeUp:
-        found = with_drawn(Predicted(None, None, late), traced, sample, drawing)
+        found = with_drawn(Predicted(None, None, stages.cut), traced, sample, drawing)
         if found.jacobian is None:
             raise
         return found
@@ -304,4 +305,4 @@ def compared(predicted: Prediction | None, measured: Measurement | Lost, reason:
         return Comparison(predicted, measured, None, str(error))
     except TimeUp:
         known = "largest" in vars(predicted)
-        return Comparison(predicted if known else replace(predicted, outputs=0), measured, None, stages.late)
+        return Comparison(predicted if known else replace(predicted, outputs=0), measured, None, stages.cut)

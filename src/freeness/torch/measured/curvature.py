@@ -322,7 +322,7 @@ def _operator(
 ) -> tuple[LinearOperator, int]:
     """The matrix, or its dual where that is smaller, and the rows of the matrix."""
     size = sum(parameter.numel() for parameter in trained_parameters(model).values())
-    scale = None if how.preconditioner is None else _checked(how.preconditioner, size)
+    scale = None if how.preconditioner is None else checked_diagonal(how.preconditioner, size)
     found = dual_operator(model, data, loss, how.matrix, how.preconditioner)
     if found is not None:
         return found, size
@@ -336,7 +336,8 @@ def _operator(
     return operator, size
 
 
-def _checked(preconditioner: Tensor, size: int) -> np.ndarray:
+def checked_diagonal(preconditioner: Tensor, size: int) -> np.ndarray:
+    """A preconditioner that is one of so many parameters, else an InputError."""
     diagonal = preconditioner.detach().cpu().numpy().astype(np.float64).reshape(-1)
     if diagonal.size != size or not np.all(np.isfinite(diagonal)) or not np.all(diagonal > 0):
         raise InputError(

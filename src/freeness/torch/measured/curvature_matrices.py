@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, Literal
 
 import numpy as np
@@ -49,16 +50,23 @@ def curvature_operator(
         >>> curvature_operator(model, x, y, "half_squared_error", "ggn") @ np.array([1.0, 0.0])
         array([ 9., 12.])
     """
+    data = inputs, targets
+    with _twice_differentiable(matrix):
+        product = Hessian(model, data, loss) if matrix == "hessian" else _Outer(model, data, loss, matrix)
+    made: Any = LinearOperator  # its stub knows no arguments
+    dtype = np.float32 if product.parameters[0].dtype == torch.float32 else np.float64
+    return made((product.size, product.size), matvec=product, rmatvec=product, dtype=np.dtype(dtype))
+
+
+@contextmanager
+def _twice_differentiable(matrix: Matrix) -> Iterator[None]:
     try:
-        product = (_Hessian if matrix == "hessian" else _Outer)(model, (inputs, targets), loss, matrix)
+        yield
     except (RuntimeError, NotImplementedError) as error:
         remedy = "write its backward pass in torch's operations" if matrix == "ggn" else 'take the matrix "ggn"'
         raise InputError(
             f"expected operations that torch can differentiate twice, got {brief(error)}; {remedy}."
         ) from error
-    made: Any = LinearOperator  # its stub knows no arguments
-    dtype = np.float32 if product.parameters[0].dtype == torch.float32 else np.float64
-    return made((product.size, product.size), matvec=product, rmatvec=product, dtype=np.dtype(dtype))
 
 
 class _Curvature(ABC):
@@ -109,19 +117,44 @@ class _Outer(_Curvature):
         return product
 
 
-class _Hessian(_Curvature):
+class _Slopes:
+    """v ↦ ∂(gradient·v)/∂parameters, of all parameters or of some, whose block of the Hessian that is.
+
+    What only others depend on is not gone through.
+    """
+
+    def __init__(self, gradient: Sequence[Tensor], parameters: Sequence[Tensor]) -> None:
+        self.gradient, self.parameters = gradient, parameters
+
+    def __call__(self, vector: Tensor) -> Tensor:
+        """One product."""
+        places = range(len(self.parameters))
+        return torch.cat(self.within(places, vector.split([one.numel() for one in self.parameters])))
+
+    def within(self, places: Sequence[int], vector: Sequence[Tensor]) -> list[Tensor]:
+        """A product with the block of the parameters at these places, of which the vector has the parts."""
+        pairs = [(self.gradient[k], v) for k, v in zip(places, vector, strict=True) if self.gradient]
+        live = [(g, v.reshape(g.shape)) for g, v in pairs if g.requires_grad]
+        if not live:  # the loss is linear in all of them
+            return [torch.zeros_like(v) for v in vector]
+        chosen, along = [self.parameters[k] for k in places], [v for _, v in live]
+        parts = torch.autograd.grad([g for g, _ in live], chosen, along, retain_graph=True, materialize_grads=True)
+        return [part.reshape(-1) for part in parts]
+
+
+class Hessian(_Curvature):
     """The derivative of the gradient, which is symmetric, from its other side: v ↦ ∂(gradient·v)/∂parameters.
 
     Source: Pearlmutter, Neural Computation 6 (1994).
     """
 
-    def __init__(self, model: nn.Module, data: tuple[Tensor, Tensor], loss: GivenLoss, matrix: Matrix) -> None:
-        super().__init__(model, data, loss, matrix)
+    def __init__(self, model: nn.Module, data: tuple[Tensor, Tensor], loss: GivenLoss) -> None:
+        super().__init__(model, data, loss, "hessian")
         with torch.enable_grad():
             JacobianProducts(model(self.parts[0][0]), self.parameters)  # its check sees a derivative that is left out
         _check_symmetry(self.kept or self.multiplied(*self.parts[0]), self.parameters)
 
-    def multiplied(self, inputs: Tensor, targets: Tensor) -> Callable[[Tensor], Tensor]:
+    def multiplied(self, inputs: Tensor, targets: Tensor) -> _Slopes:
         with torch.enable_grad():
             value = self.criterion(self.model(inputs), targets) * len(inputs)
             gradient = (
@@ -129,18 +162,28 @@ class _Hessian(_Curvature):
                 if value.requires_grad
                 else ()
             )
+        return _Slopes(gradient, self.parameters)
 
-        def product(vector: Tensor) -> Tensor:
-            pairs = [(g, v) for g, v in zip(gradient, vector.split(self.sizes), strict=False) if g.requires_grad]
-            if not pairs:  # the loss is linear in all parameters
-                return torch.zeros_like(vector)
-            along = [v.reshape(g.shape) for g, v in pairs]
-            parts = torch.autograd.grad(
-                [g for g, _ in pairs], self.parameters, along, retain_graph=True, materialize_grads=True
-            )
-            return torch.cat([part.reshape(-1) for part in parts])
+    def within(self, groups: Sequence[Sequence[int]], vector: Tensor) -> Tensor:
+        """A product with the Hessian of which only the blocks of these groups of parameters are there."""
+        parts = vector.split(self.sizes)
+        found = [torch.zeros_like(part) for part in parts]
+        for inputs, targets in self.parts:
+            slopes = self.kept if isinstance(self.kept, _Slopes) else self.multiplied(inputs, targets)
+            for places in groups:
+                for place, image in zip(places, slopes.within(places, [parts[k] for k in places]), strict=True):
+                    found[place] += image / self.samples
+        return torch.cat(found)
 
-        return product
+
+def hessian_products(model: nn.Module, data: tuple[Tensor, Tensor], loss: GivenLoss) -> Hessian:
+    """Products with the Hessian of the mean loss and with its blocks, as :func:`curvature_operator` has them.
+
+    Raises:
+        InputError: operations that cannot be differentiated twice.
+    """
+    with _twice_differentiable("hessian"):
+        return Hessian(model, data, loss)
 
 
 def _check_symmetry(product: Callable[[Tensor], Tensor], parameters: list[nn.Parameter]) -> None:
@@ -149,7 +192,7 @@ def _check_symmetry(product: Callable[[Tensor], Tensor], parameters: list[nn.Par
     like, size = parameters[0], sum(parameter.numel() for parameter in parameters)
     drawn = torch.randn(2, size, generator=generator, dtype=torch.float64)
     u, v = (row for row in drawn.to(like.device, like.dtype))
-    there, back = u @ product(v), v @ product(u)
-    scale = u.norm() * product(v).norm()
+    image = product(v)
+    there, back, scale = u @ image, v @ product(u), u.norm() * image.norm()
     if bool(scale.isfinite()) and bool((there - back).abs() > torch.finfo(like.dtype).eps ** 0.5 * scale):
         raise RuntimeError("the derivative of an operation's backward pass is missing")

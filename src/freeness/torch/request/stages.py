@@ -36,6 +36,7 @@ HOLDS = "would hold"  # in the reason of what memory does not allow
 _SLACK = 1.3  # of what later stages are expected to need, kept for them
 _UNKNOWN = 0.5  # share of what is left that a stage gets at most of which nobody knows how long it takes
 _USED = 0.93  # of the time, when what runs is stopped: single calls go on, and the report is made behind it
+_NEAR = 0.01  # seconds between two deadlines that are one
 _FLOOR = 0.04  # share of what is left that every stage gets: most of what is not forecast takes less
 
 
@@ -148,7 +149,7 @@ class Stages:
             self._ended = INTERRUPTED
             return self._lost(stage, self._ended, start)
         except TimeUp:
-            return self._lost(stage, self.late, start)
+            return self._lost(stage, self.cut, start)
         except (OverflowError, FloatingPointError):  # the caller says what that means of a spectrum
             raise
         except (ArithmeticError, MemoryError, RuntimeError) as error:
@@ -176,6 +177,15 @@ class Stages:
     def late(self) -> str:
         """What is said of that for which the time is over."""
         return f"the budget of {self._seconds:g} s ran out; {self._more}"
+
+    @property
+    def cut(self) -> str:
+        """The same of what was stopped now, which had a share of the time where more is left."""
+        return (
+            self.late
+            if time.monotonic() > self._end or self.deadline > self._end - _NEAR
+            else f"its share of {self.late}"
+        )
 
     def _reason(self, stage: Stage, *, vital: bool) -> str:
         """Why a stage does not run; "" where it does."""

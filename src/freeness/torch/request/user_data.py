@@ -322,8 +322,23 @@ def check_rows(batch: Batch, model: nn.Module) -> None:
         return
     raise InputError(
         f"expected samples that {type(model).__name__} takes one by one, got {batch.count} rows that it takes together only; "
-        "give nodes of one graph as one sample, (1, rows, …)."
+        "pass the graph as one sample, (1, rows, …), with its targets and edges alike, and where the model has no such axis let "
+        "a wrapper take x[0] and give y[None]."
     )
+
+
+@contextmanager
+def rows_apart(model: nn.Module, inputs: Tensor) -> Iterator[None]:
+    """A block that is refused by what lies behind its errors where that are rows which belong together.
+
+    Raises:
+        InputError: as :func:`check_rows`, or that of the block.
+    """
+    try:
+        yield
+    except InputError:
+        check_rows(Batch((inputs,), count=len(inputs)), model)
+        raise
 
 
 def _runs(batch: Batch, model: nn.Module) -> bool:
