@@ -29,6 +29,7 @@ PRODUCTS = 30  # of a trace
 TRACED = 2  # probes of the trace of a Hessian, module by module
 _MOST = 300  # products of a peer with a whole Hessian
 TOP = 1e-3  # relative error of λ_max up to which an answer counts as right
+NEAR = 0.01  # residual over λ of a Hessian: λ is off by about its square, as PyHessian's is by the 1e-4 that is asked of it
 _ROWS = 20  # of J at a time
 _SURE, _DRAWN = 40, 10  # products for the truth of a Hessian's λ_max, and for its norm
 _BLOCKS = 24  # probes of its blocks, for its trace
@@ -93,7 +94,8 @@ class Curved:
 
     def ours_top(self) -> float:
         """λ_max."""
-        how = CurvatureOptions(matrix=self.matrix, training=False)
+        tolerance = NEAR if self.matrix == "hessian" else None
+        how = CurvatureOptions(matrix=self.matrix, training=False, tolerance=tolerance)
         return batch_sharpness(self.model(), *self.batch(), "cross_entropy", how).value
 
     def ours_mean(self, lanczos: LanczosOptions) -> float:
@@ -144,7 +146,8 @@ def rows(matrix: str, theirs: Mapping[str, Callable[[Curved], float]]) -> dict[s
 
 
 def _top_row(case: Curved, theirs: Callable[[Curved], float]) -> Row:
-    return Row(case.ours_top, lambda: theirs(case), case.truth(top=True).top_error, "relative error", TOP)
+    told = f"a residual of {NEAR:g} λ was asked of ours" if case.matrix == "hessian" else ""
+    return Row(case.ours_top, lambda: theirs(case), case.truth(top=True).top_error, "relative error", TOP, remark=told)
 
 
 def _mean_row(case: Curved, theirs: Callable[[Curved], float], lanczos: LanczosOptions, measure: str) -> Row:

@@ -350,17 +350,7 @@ def checked_diagonal(preconditioner: Tensor, size: int) -> np.ndarray:
 def _largest(operator: LinearOperator, tolerance: float) -> Sharpness:
     size = operator.shape[0]
     start = torch.randn(size, generator=torch.Generator().manual_seed(0), dtype=torch.float64).numpy()
-    if not operator.matvec(start.astype(operator.dtype)).any():  # G is positive semi-definite, so it is zero
-        return Sharpness(0.0, 0.0)
-    if size <= _DENSE:
-        matrix = np.stack([operator.matvec(unit) for unit in np.eye(size, dtype=operator.dtype)], axis=1)
-        values, vectors = np.linalg.eigh((matrix + matrix.T) / 2)
-        return _residual(operator, float(values[-1]), vectors[:, -1])
-    if size <= _SHORT:  # no restarts: a step more wherever one is needed
-        found = largest_eigenpair(lambda v: operator.matvec(v.astype(operator.dtype)), start, tolerance)
-        if found is not None:
-            return _residual(operator, *found)
-    else:  # a basis would be large, and eigsh looks at its residual at the end of a restart only
+    if size > _SHORT:  # a basis would be large, and eigsh looks at its residual at the end of a restart only
         first = torch.from_numpy(start.astype(operator.dtype))
         climbed = climb(
             lambda v: torch.from_numpy(operator.matvec(v.numpy())), first, _STEPS, keep=False, tolerance=tolerance
@@ -368,6 +358,16 @@ def _largest(operator: LinearOperator, tolerance: float) -> Sharpness:
         value, residual = climbed.value - climbed.error, 2 * climbed.error
         if residual <= tolerance * value:
             return Sharpness(value, residual)
+    elif not operator.matvec(start.astype(operator.dtype)).any():  # G is positive semi-definite, so it is zero
+        return Sharpness(0.0, 0.0)
+    elif size <= _DENSE:
+        matrix = np.stack([operator.matvec(unit) for unit in np.eye(size, dtype=operator.dtype)], axis=1)
+        values, vectors = np.linalg.eigh((matrix + matrix.T) / 2)
+        return _residual(operator, float(values[-1]), vectors[:, -1])
+    else:  # no restarts: a step more wherever one is needed
+        found = largest_eigenpair(lambda v: operator.matvec(v.astype(operator.dtype)), start, tolerance)
+        if found is not None:
+            return _residual(operator, *found)
     try:
         solve: Any = eigsh  # its stub takes tol for an integer
         first = start.astype(operator.dtype)

@@ -20,6 +20,7 @@ from freeness.torch.measured.products import JacobianProducts, parameter_product
 from freeness.torch.model.state import trained_parameters
 
 CHUNK = 256  # samples held at a time
+_CHECKED = 2  # samples that show whether operations have second derivatives, where they are by themselves
 
 Matrix = Literal["ggn", "fisher", "hessian", "empirical_fisher"]
 
@@ -80,8 +81,8 @@ class _Curvature(ABC):
         self.parameters = list(trained_parameters(model).values())
         self.sizes = [parameter.numel() for parameter in self.parameters]
         self.size, self.samples = sum(self.sizes), len(data[0])
-        apart = is_mean(loss, data[1]) and not model.training  # batch statistics are those of the whole batch
-        chunk = CHUNK if apart else self.samples
+        self.apart = is_mean(loss, data[1]) and not model.training  # batch statistics are those of the whole batch
+        chunk = CHUNK if self.apart else self.samples
         self.parts = list(zip(data[0].detach().split(chunk), data[1].detach().split(chunk), strict=True))
         first = self.multiplied(*self.parts[0])
         self.kept = first if len(self.parts) == 1 else None
@@ -150,9 +151,11 @@ class Hessian(_Curvature):
 
     def __init__(self, model: nn.Module, data: tuple[Tensor, Tensor], loss: GivenLoss) -> None:
         super().__init__(model, data, loss, "hessian")
+        inputs, targets = (part[:_CHECKED] if self.apart else part for part in self.parts[0])
+        whole = self.kept if len(inputs) == self.samples else None
         with torch.enable_grad():
-            JacobianProducts(model(self.parts[0][0]), self.parameters)  # its check sees a derivative that is left out
-        _check_symmetry(self.kept or self.multiplied(*self.parts[0]), self.parameters)
+            JacobianProducts(model(inputs), self.parameters)  # its check sees a derivative that is left out
+        _check_symmetry(whole or self.multiplied(inputs, targets), self.parameters)
 
     def multiplied(self, inputs: Tensor, targets: Tensor) -> _Slopes:
         with torch.enable_grad():

@@ -322,8 +322,8 @@ def check_rows(batch: Batch, model: nn.Module) -> None:
         return
     raise InputError(
         f"expected samples that {type(model).__name__} takes one by one, got {batch.count} rows that it takes together only; "
-        "pass the graph as one sample, (1, rows, …), with its targets and edges alike, and where the model has no such axis let "
-        "a wrapper take x[0] and give y[None]."
+        "pass the graph as one sample, (1, rows, …), with edges and targets alike. Where the model has no such axis let a "
+        "wrapper take x[0] and give y[None]."
     )
 
 
