@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from freeness.errors import InputError
-from freeness.meanfield import kernels, loss_moments, loss_walk, walk
+from freeness.meanfield import kernels, loss_moments, loss_walk
 from freeness.meanfield.walk import compiled
 from freeness.network import (
     Activation,
@@ -60,7 +60,6 @@ CASES = {
 @pytest.mark.parametrize("name", CASES)
 def test_squared_gradients_of_all_layers_add_up_to_the_tangent_kernel_in_the_direction_of_the_loss(name, monkeypatch):
     """In wide layers, of which no length and no Gram matrix departs."""
-    monkeypatch.setattr(walk, "common_departures", lambda *_: {})
     monkeypatch.setattr(loss_walk, "compiled", lambda *given, finite: compiled(*given))
     network, shape = CASES[name]
     x, g = RNG.standard_normal(shape), RNG.standard_normal((shape[0], 4))

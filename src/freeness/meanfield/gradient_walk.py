@@ -71,8 +71,8 @@ def gradients(
         InputError: an operation that theory does not cover, or bad inputs.
 
     Assumes wide layers, and forward and backward weights that are independent (Schoenholz et al. 2017). Norms divide by lengths
-    of the widths at hand (:mod:`freeness.meanfield.length_noises`). Where positions are nearly alike (``likeness`` beyond .999),
-    gradients of query and key weights are told up to a third too small.
+    of the widths at hand (:mod:`freeness.meanfield.length_noises`), and so scatters what differs between positions
+    (:mod:`freeness.meanfield.gram_noises`).
 
     Example:
         >>> from freeness.network import Branch, resnet

@@ -69,12 +69,27 @@ def length_behind(node: Node, before: Sequence[tuple[Stream, Length]], found: St
 
 
 class Norm(NamedTuple):
-    """A norm of a network of its widths: record, signal in front of it with its length, and signal behind it in wide layers."""
+    """A norm of a network of its widths: record, signal in front of it with its length, and signal behind it in wide layers.
+
+    ``grown``: by how much more squared distances between positions are in the mean (:mod:`freeness.meanfield.gram_noises`).
+    """
 
     layer: Operation
     stream: Stream
     length: Length
     found: Stream
+    grown: float = 0.0
+
+    @property
+    def common(self) -> float:
+        """Relative covariance of the squared lengths at two different positions, in the mean."""
+        if not self.stream.across or self.found.variance[0].size < 2:
+            return 0.0
+        ends: Ends = lambda array: alone(array, self.stream.groups)  # noqa: E731
+        one, other = ends(own_sizes(self.layer, self.stream)[1])
+        found = self._shared(self.found.second, self.length.known / (one * other), ends)
+        own, count = self.stream._replace(second=found).variance, self.found.variance[0].size
+        return float(found.sum() - own.sum()) / (len(found) * count * (count - 1))
 
     def behind(self) -> Stream:
         """The signal behind it."""
@@ -129,7 +144,9 @@ class Norm(NamedTuple):
         if not self.stream.features:
             return whole
         grown, mixed = self._moved(whole, known, ends)
-        return whole * grown - mixed
+        found: np.ndarray = whole * grown - mixed
+        one, other = ends(self.found.variance)
+        return found + self.grown * (found - (one + other) / 2)
 
     def _moved(self, whole: np.ndarray, known: np.ndarray, ends: Ends) -> tuple[np.ndarray, np.ndarray]:
         """1 + 3/8·(V_ii + V_kk) + V_ik/4, and (F_ik + F_ki)/2 over σ_i σ_k."""
@@ -140,9 +157,14 @@ class Norm(NamedTuple):
         own = _own(self.stream, self.length.known) / size**2
         (a, b), (g, h), (v, w) = (ends(each) for each in (self.found.variance, own, self.length.beyond))
         left, right = (noise * (x**2 - y**2) + z * (x - y) ** 2 for x, y, z in ((a, g, v), (b, h, w)))
-        both = noise * (whole**2 - known**2) + (v + w) / 2 * rest**2
+        both = self._shared(whole, known, ends)
         mixed, turned = (noise * (x * whole - y * known) + z * (x - y) * rest for x, y, z in ((a, g, v), (b, h, w)))
         return 1 + 3 / 8 * (left + right) + both / 4, (mixed + turned) / 2
+
+    def _shared(self, whole: np.ndarray, known: np.ndarray, ends: Ends) -> np.ndarray:
+        """V_ik, of cosines in front of the norm."""
+        v, w = ends(self.length.beyond)
+        return 2 / (self.stream.features or np.inf) * (whole**2 - known**2) + (v + w) / 2 * (whole - known) ** 2
 
 
 def followed(operation: Operation, step: Step) -> Step:

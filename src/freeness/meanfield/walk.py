@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from freeness.errors import InputError
-from freeness.meanfield.gram_noises import common_departures
+from freeness.meanfield.gram_noises import GramNoises, common_departures
 from freeness.meanfield.length_noises import Norm, ends_lengths, followed, freed, length_behind
 from freeness.meanfield.repeats import Recalled, recallable
 from freeness.network import (
@@ -158,6 +158,8 @@ def compiled(network: Network, stream: Stream, whole: Pairs | None, *, finite: b
     lengths, norms = {INPUT: Length.given(stream)} if finite else {}, dict[str, Norm]()
     steps: list[Step] = []
     recalled: dict[type[Operation], Recalled] = {}
+    attends = finite and any(node.operation.multiplies for node in network.nodes)
+    grams = GramNoises(network.nodes) if attends else None
     for node in network.nodes:
         known = None if whole is not None or node.shares else _recalled(node, streams, recalled)
         found, step = _behind(node, streams, wholes) if known is None else known
@@ -166,9 +168,11 @@ def compiled(network: Network, stream: Stream, whole: Pairs | None, *, finite: b
         if finite:
             before = [(streams[name], lengths[name]) for name in reads(node)]
             if ends_lengths(node.operation):
-                norms[node.name] = Norm(node.operation, *before[0], found)
-                found, step = norms[node.name].behind(), norms[node.name].step(step)
+                norms[node.name] = norm = _norm(node, *before[0], found, grams)
+                found, step = norm.behind(), norm.step(step)
             lengths[node.name], step = length_behind(node, before, found), followed(node.operation, step)
+        if grams is not None and node.name not in norms:
+            grams.follow(node, tuple(streams[name] for name in node.inputs), found)
         variance = found.variance
         most = variance.max()
         seen = most > 0 or not node.inputs  # a tensor beside the signal may start at 0
@@ -180,9 +184,16 @@ def compiled(network: Network, stream: Stream, whole: Pairs | None, *, finite: b
         streams[node.name] = found
         wholes[node.name] = None if whole is None else step(*(wholes[name] for name in reads(node)))
         steps.append(step)
-    for name, common in common_departures(network.nodes, streams).items():
-        streams[name] = streams[name]._replace(common=common)
+    if grams is not None:
+        for name, common in common_departures(network.nodes, streams, grams).items():
+            streams[name] = streams[name]._replace(common=common)
     return Compiled(network.nodes, streams, tuple(steps), wholes, lengths, norms)
+
+
+def _norm(node: Node, stream: Stream, length: Length, found: Stream, grams: GramNoises | None) -> Norm:
+    """With what it makes of differences between positions."""
+    norm = Norm(node.operation, stream, length, found)
+    return norm if grams is None else norm._replace(grown=grams.normed(node, norm.common))
 
 
 def _recalled(

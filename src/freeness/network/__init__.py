@@ -18,17 +18,20 @@ from freeness.network.departures import (
     Around,
     Departing,
     departing,
-    gram_departing,
+    gram_noise,
     known_by_weights,
     participation,
     turned,
 )
+from freeness.network.departures import apart as apart
 from freeness.network.departures import lost as lost
+from freeness.network.departures import spaced as spaced
 from freeness.network.derivatives import GivenMap, Pass, Pattern, given, over_samples, pattern
 from freeness.network.ensembles import Ensemble, Gaussian, Haar, Measured, ScaledIdentity, variance_gain
 from freeness.network.graph import Network, Node, Residual, check_plain
 from freeness.network.images import convnext, image_resnet
 from freeness.network.lengths import Length, beyond_behind, known_behind, own_sizes
+from freeness.network.moments import Departed as Departed
 from freeness.network.moments import (
     DrawnSource,
     Pairs,
@@ -147,7 +150,7 @@ __all__ = [
     "each_pair",
     "forward",
     "given",
-    "gram_departing",
+    "gram_noise",
     "image_resnet",
     "joined",
     "known_behind",

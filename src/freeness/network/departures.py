@@ -2,7 +2,7 @@
 
 A mean square over n neurons departs from that of wide layers by a variance that falls as 1/n. :func:`departing` says what an
 operation passes on of the departures in front, and the variance of its own noise, forward and back. :func:`turned` says by what
-mean squares in front multiply what comes back, :func:`gram_departing` what differs between positions. Without a rule an
+mean squares in front multiply what comes back, :func:`gram_noise` what differs between positions. Without a rule an
 operation passes on what it reads by shares, and adds nothing. :mod:`freeness.meanfield.scatters` walks by them.
 
 Source: expansions in 1/n of Hanin, Nica (2020) and of Roberts, Yaida, Hanin (2022), of which this follows the size of a batch's
@@ -110,10 +110,8 @@ def turned(operation: Operation, size: Callable[[int], float], count: int) -> tu
 
 
 @singledispatch
-def gram_departing(
-    operation: Operation, streams: tuple[Stream, ...], behind: Stream
-) -> tuple[tuple[float, ...], float]:
-    """Of what differs between positions, behind an operation: gains by that of each signal, and the relative variance added.
+def gram_noise(operation: Operation, streams: tuple[Stream, ...], behind: Stream) -> float:
+    """1/n of the Wishart matrix that an operation makes of what differs between positions. Register a new operation here.
 
     Signals that meet count by their shares; two independent parts add 2·s·s'/n.
 
@@ -124,14 +122,22 @@ def gram_departing(
     """
     count, channels = len(streams), behind.features
     if count < 2 or not channels:
-        return (1.0,) * count, 1 / channels if channels and not count else 0.0
+        return 1 / channels if channels and not count else 0.0
     scales = operation.sums or (1.0,) * count
-    parts = np.array([scale**2 * _apart(one) for scale, one in zip(scales, streams, strict=True)])
-    shares = (parts / max(float(parts.sum()), TINY)).tolist()
-    return tuple(shares), sum(2 * one * other for one, other in combinations(shares, 2)) / channels
+    parts = np.array([scale**2 * apart(one) for scale, one in zip(scales, streams, strict=True)])
+    shares = np.maximum(parts, 0.0) / max(float(parts.sum()), TINY)
+    return sum(2 * one * other for one, other in combinations(shares.tolist(), 2)) / channels
 
 
-def _apart(stream: Stream) -> float:
+def spaced(square: Float[np.ndarray, "*samples _ _"], by: float) -> Float[np.ndarray, "*samples _ _"]:
+    """Gram matrices of as long signals, whose squared distances are ``by`` times as large."""
+    own = np.diagonal(square, axis1=-2, axis2=-1)
+    middle = (own[..., :, None] + own[..., None, :]) / 2
+    found: np.ndarray = middle + by * (square - middle)
+    return found
+
+
+def apart(stream: Stream) -> float:
     """Mean square of what differs between positions."""
     if not stream.across:
         return 0.0
@@ -166,10 +172,10 @@ def _(operation: Weights, around: Around) -> Departing:
     )
 
 
-@gram_departing.register
-def _(operation: Weights, streams: tuple[Stream, ...], behind: Stream) -> tuple[tuple[float, ...], float]:
+@gram_noise.register
+def _(operation: Weights, streams: tuple[Stream, ...], behind: Stream) -> float:
     """A Wishart matrix of as many degrees as channels."""
-    return (1.0,), lost(operation)
+    return lost(operation)
 
 
 def lost(operation: Weights, *, back: bool = False) -> float:

@@ -87,6 +87,17 @@ class Chosen(NamedTuple):
     through: bool = False
 
 
+class Departed(NamedTuple):
+    """E Q̂_ab Q̂_cd = ``alike``·Q_ab Q_cd + ``exchanged``·(Q_ac Q_bd + Q_ad Q_bc), of what differs between positions.
+
+    ``scatter``: variance of the logarithm of (tr Q̂)².
+    """
+
+    alike: float = 1.0
+    exchanged: float = 0.0
+    scatter: float = 0.0
+
+
 _STATISTICS = 7  # fields of a stream that every operation makes anew
 
 
@@ -121,7 +132,7 @@ class Stream(NamedTuple):
     chosen: Chosen | None = None
     whole: Pairs | None = None
     standard: bool = False
-    common: float = 0.0
+    common: Departed = Departed()
     sources: frozenset[DrawnSource] = frozenset((DrawnSource(INPUT),))
 
     @property

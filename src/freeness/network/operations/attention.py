@@ -8,8 +8,8 @@ to the queries as b·E Γ∘R, to the keys as b·E K', where with C_ij,kl = E (v
     R_ik = Σ_jl A_ij A_kl C_ij,kl K_jl,    K'_jm = Σ_ik Γ_ik Q_ik A_ij A_km C_ij,km.
 
 Where keys and values read one signal of few channels, K and V depart together from those of wide layers, as Wishart matrices of
-1/e degrees do (:mod:`freeness.meanfield.gram_noises`). Going back, each draw of A has a K and a V of its own then, as R feels
-their product.
+α/β degrees do whose differences are √α times as large (:mod:`freeness.meanfield.gram_noises`). Going back, each draw of A has a K
+and a V of its own then, as R feels their product.
 
 Heads have weights of their own, so what comes back from them adds up, of grouped queries too. With rotary positions the
 covariance of scores has a factor ρ((j - i) - (l - k)), see :class:`Rotary`, and so have the sums over four positions. Scores of
@@ -32,7 +32,7 @@ import numpy as np
 from jaxtyping import Float
 
 from freeness.errors import InputError, is_real, is_size
-from freeness.network.departures import TINY, Around, Departing, departing, gram_departing, known_by_weights, turned
+from freeness.network.departures import TINY, Around, Departing, departing, gram_noise, known_by_weights, spaced, turned
 from freeness.network.lengths import Length, beyond_behind
 from freeness.network.moments import Pairs, Step, Stream, backward, backward_pairs, check_independent, joined, together
 from freeness.network.operation import Operation, described
@@ -153,13 +153,13 @@ def softmax_weights(
 def _(operation: Attention, around: Around) -> Departing:
     """It passes on the values, and heads are independent: relative variances over draws of all, forward and of what comes back.
 
-    What comes back is weighed by the second moments there.
+    What comes back is weighed by the second moments there. To queries and keys it scatters with what differs between positions.
     """
     streams = tuple(one._replace(whole=pairs) for one, pairs in zip(around.streams, around.pairs, strict=True))
     weights, turns = _weights(operation, streams), _turns(operation, streams)
     query, key, value = map(_square, streams)
-    own = np.arange(len(around.gradient))
-    asked = _flat(around.gradient[own, own], 1)
+    each = np.arange(len(around.gradient))
+    asked = _flat(around.gradient[each, each], 1)
     back = (
         _response(weights, weights, value[:, None], key[:, None], turns) * (asked * query)[:, None],
         _returned(weights, weights, value[:, None], asked * query, turns) * key[:, None],
@@ -170,7 +170,9 @@ def _(operation: Attention, around: Around) -> Departing:
         float(one.var(ddof=1) / max(one.mean() ** 2, TINY)) / operation.heads
         for one in (power.sum(axis=0) for power in powers)
     ]
-    return Departing((0.0, 0.0, around.averaged(2)), (found[2], found[2]), tuple(found))
+    own = streams[1].common.scatter
+    returned = (found[0] + own, found[1] + own, found[2])
+    return Departing((0.0, 0.0, around.averaged(2)), (found[2], found[2]), returned)
 
 
 @turned.register
@@ -179,10 +181,10 @@ def _(operation: Attention, size: Callable[[int], float], count: int) -> tuple[t
     return (0.0, 1.0, 1.0), (1.0, 0.0, 1.0), (0.0, 0.0, 0.0)
 
 
-@gram_departing.register
-def _(operation: Attention, streams: tuple[Stream, ...], behind: Stream) -> tuple[tuple[float, ...], float]:
-    """Of the values; what heads add is a share of a branch, and left out."""
-    return (0.0, 0.0, 1.0), 0.0
+@gram_noise.register
+def _(operation: Attention, streams: tuple[Stream, ...], behind: Stream) -> float:
+    """What heads add is a share of a branch, and left out."""
+    return 0.0
 
 
 @beyond_behind.register
@@ -327,6 +329,8 @@ def _growth(
     """Squared derivatives at every position: Σ_j A_ij² of the values, R_ii of the query, Σ_j A_ij² C_ij,ij Q_ii of the keys."""
     query, key, value = grams
     by_query, by_key, by_value = growths
+    if not any(one.any() for one in growths):
+        return np.zeros_like(by_query)
     moved = weights @ value[:, None]
     level = (moved * weights).sum(axis=-1)
     spans = np.diagonal(value, axis1=1, axis2=2)[:, None, None] - 2 * moved + level[..., None]
@@ -397,11 +401,13 @@ def _departing(operation: Attention, streams: tuple[Stream, ...]) -> list[np.nda
 
     Source: Bartlett (1933) for a triangular root.
     """
-    if not streams[1].common > 0:
+    common = streams[1].common
+    if not common.exchanged > 0:
         return []
     draws, rng = _added(operation, streams)[1], np.random.default_rng((_made(streams), 1))
-    roots = [_root(_square(one) if one.whole is None else _batch(one.whole)) for one in streams[1:]]
-    count, degrees = len(roots[0][0]), 1 / streams[1].common
+    grams = [_square(one) if one.whole is None else _batch(one.whole) for one in streams[1:]]
+    roots = [_root(spaced(gram, common.alike**0.5)) for gram in grams]
+    count, degrees = len(roots[0][0]), common.alike / common.exchanged
     shape = len(roots[0]), draws, count
     if degrees < count:
         degrees = max(round(degrees), 1)

@@ -9,7 +9,7 @@ from zlib import crc32
 import numpy as np
 
 from freeness.errors import InputError
-from freeness.network.departures import GAUSSIAN, Around, Departing, departing, gram_departing, participation
+from freeness.network.departures import GAUSSIAN, Around, Departing, departing, gram_noise, participation
 from freeness.network.ensembles import Ensemble, variance_gain
 from freeness.network.lengths import Length, beyond_behind
 from freeness.network.moments import Pairs, Step, Stream, Trained, backward, forward, same_position, trained
@@ -120,10 +120,10 @@ def _form(layer: TokenMixing, around: Around, gamma: np.ndarray | None) -> float
     return GAUSSIAN * (participation(form) - 1 / (into * out))
 
 
-@gram_departing.register
-def _(layer: TokenMixing, streams: tuple[Stream, ...], behind: Stream) -> tuple[tuple[float, ...], float]:
+@gram_noise.register
+def _(layer: TokenMixing, streams: tuple[Stream, ...], behind: Stream) -> float:
     """The same for all channels, over which nothing fluctuates."""
-    return (1.0,), 0.0
+    return 0.0
 
 
 @beyond_behind.register
