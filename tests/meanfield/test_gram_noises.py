@@ -75,8 +75,8 @@ def test_gram_matrices_behind_a_chain_of_weights_have_the_second_moments_of_wish
 
 
 def test_what_is_left_between_tokens_behind_norms_of_sums_scatters_as_told():
-    """x ← norm(x + W x), sixteen times, of tokens that are nearly alike: its mean, and E tr Q̂², (E tr Q̂)²."""
-    width, count, draws, rng = 24, 16, 800, np.random.default_rng(1)
+    """x ← norm(x + W x), twelve times, of tokens that are nearly alike: its mean, and E tr Q̂², (E tr Q̂)²."""
+    width, count, draws, rng = 24, 12, 600, np.random.default_rng(1)
     x = rng.standard_normal((width, 1)) + 0.05 * rng.standard_normal((width, 4))
     x = x / np.sqrt((x**2).mean(axis=0))
     nodes, last = [Node("start", Normalisation("rms", 0.0), (INPUT,))], "start"
@@ -98,15 +98,14 @@ def test_what_is_left_between_tokens_behind_norms_of_sums_scatters_as_told():
     trace, square = np.trace(mean), np.square(mean).sum()
     told = noises.departed(last, last, streams[last])
     both = np.trace(grams, axis1=1, axis2=2), np.square(grams).sum(axis=(1, 2))
-    errors = [each.std() / draws**0.5 / each.mean() for each in (*both, both[0] ** 2)]
-    assert both[0].mean() == pytest.approx(trace, rel=3 * errors[0])
-    assert both[1].mean() == pytest.approx(
-        told.alike * square + told.exchanged * (square + trace**2), rel=3 * errors[1]
+    pairs = (
+        (both[0], trace),
+        (both[1], told.alike * square + told.exchanged * (square + trace**2)),
+        (both[0] ** 2, told.alike * trace**2 + 2 * told.exchanged * square),
     )
-    assert (both[0] ** 2).mean() == pytest.approx(
-        told.alike * trace**2 + 2 * told.exchanged * square, rel=3 * errors[2]
-    )
-    assert square + sum(1 / n for n in [width] * count) * trace**2 < 0.6 * both[1].mean()  # lengths left out
+    for seen, known in pairs:
+        assert seen.mean() == pytest.approx(known, rel=3 * seen.std() / draws**0.5 / seen.mean()), (seen.mean(), known)
+    assert square + told.exchanged * (square + trace**2) < 0.9 * both[1].mean()  # where lengths are left out
 
 
 def is_norm(node):

@@ -8,10 +8,13 @@ import torch
 
 from freeness.meanfield import gradients, loss_moments
 from freeness.meanfield.gradient_walk import _Way
+from freeness.meanfield.samples import SampleMoments
+from freeness.meanfield.walk import compiled
 from freeness.network import (
     INPUT,
     Dense,
     Gaussian,
+    Haar,
     Network,
     Node,
     Normalisation,
@@ -90,6 +93,31 @@ def test_lengths_behind_attention_and_hidden_units_vary_as_told(causal):
         ratios.append(told.mean() / (squares.var(axis=0, ddof=1) / squares.mean(axis=0) ** 2).mean())
     assert ratios == pytest.approx([1.0] * 6, abs=0.15)
     assert np.mean(ratios) == pytest.approx(1.0, abs=0.08)
+
+
+def test_rotations_keep_lengths():
+    """|x + Wx|² of a rotation W varies by x·Wx alone, 1/n; |Vx|² of m of n rows as that of a part of a unit vector."""
+    kept, fewer = Haar(1.0), WIDTH // 3
+    network = Network(
+        (
+            Node("known", Normalisation("rms", 0.0), (INPUT,)),
+            Node("turned", PositionWise(WIDTH, WIDTH, kept), ("known",)),
+            Node("sum", Sum(), ("known", "turned")),
+            Node("norm", Normalisation("rms", 0.0), ("sum",)),
+            Node("part", PositionWise(WIDTH, fewer, kept), ("norm",)),
+            Node("again", PositionWise(fewer, fewer, kept), ("part",)),
+        )
+    )
+    x = np.random.default_rng(0).standard_normal((1, WIDTH, 2))
+    prepared = compiled(network, SampleMoments(x, network).stream(), None, finite=True)
+    told = {
+        name: prepared.lengths[name].total(prepared.streams[name])[0, 0] for name in ("turned", "sum", "part", "again")
+    }
+    assert told["turned"] == pytest.approx(0.0, abs=1e-12)
+    assert told["sum"] == pytest.approx(1 / WIDTH)
+    exact = 2 * (WIDTH - fewer) / (fewer * (WIDTH + 2))  # Beta(m/2, (n - m)/2)
+    assert told["part"] == pytest.approx(exact, rel=3 / WIDTH)
+    assert told["again"] == pytest.approx(told["part"])
 
 
 def test_pairs_of_samples_know_as_much_as_samples_by_themselves():

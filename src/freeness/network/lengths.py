@@ -1,8 +1,9 @@
 """What is known of lengths of signals in one network of its widths, and how much the rest departs: rules that files register.
 
 Of n channels a signal's mean square departs from that of wide layers by a relative variance of 2/n of its part that is not known,
-as behind a norm, and by what that departs beyond. :func:`beyond_behind` says what an operation makes of the latter,
-:func:`known_behind` what it makes of known second moments. Without a rule nothing is known, and nothing beyond.
+as behind a norm, and by what that departs beyond. That is less than 0 behind rotations. :func:`beyond_behind` says what an
+operation makes of the latter, :func:`known_behind` what it makes of known second moments. Without a rule nothing is known, and
+nothing beyond.
 
 Source: derived for this project; tested by drawn networks.
 """
@@ -17,7 +18,7 @@ import numpy as np
 from jaxtyping import Float
 
 from freeness.errors import InputError
-from freeness.network.departures import TINY
+from freeness.network.departures import TINY, lost
 from freeness.network.moments import Stream
 from freeness.network.operation import Operation, Weights, described
 
@@ -88,6 +89,6 @@ def beyond_behind(
 def _(
     operation: Weights, streams: tuple[Stream, ...], lengths: Sequence[Length], behind: Stream
 ) -> Float[np.ndarray, " samples *_"] | float:
-    """All of what is read; of windows in the mean."""
-    total = lengths[0].total(streams[0])
+    """All of what is read; of windows in the mean. Other weights than Gaussian ones lose less, square rotations nothing."""
+    total = lengths[0].total(streams[0]) - 2 * (1 / operation.sizes[1] - lost(operation))
     return total if total.shape == behind.variance.shape else float(total.mean())
