@@ -18,6 +18,7 @@ from freeness.torch.analyzing.analysis_spectra import Drawing, Predicted, with_d
 from freeness.torch.measured.redrawn import Redrawn, redrawn
 from freeness.torch.measured.rotations import Rotation, turned, turned_kernel
 from freeness.torch.record.signals import realised_neurons
+from freeness.torch.request.stages import Stages, stages_of
 
 SLOW = pytest.mark.slow
 SEED = torch.Generator().manual_seed(0)
@@ -195,6 +196,25 @@ def test_nothing_is_drawn_without_time():
     assert late == none
     found = with_drawn(none, traced, x, Drawing(*plans, None, math.inf))
     assert found.drawn and found.fisher is not None and "why" in found.reason
+
+
+def test_how_many_are_drawn_follows_from_counts_and_what_the_clock_cuts_off_is_told():
+    _, x, traced = drawn_model("dilated")
+    counted = {name: Stage(name, "exact", 0.0, 1.5, 0.0) for name in ("measure Jacobian", "measure Fisher")}
+    found = []
+    for pace in (1.0, 7.0):
+        stages = Stages(stages_of(()), 60.0, None)
+        stages.follow(counted, pace)
+        plans = stages.planned("measure Jacobian"), stages.planned("measure Fisher")
+        found.append(Drawing(*plans, None, math.inf, 9.0, stages.pace).draws(plans[0], 0.0))
+    assert found == [6, 6]
+    model = Redrawn(traced, x)
+    told = [
+        redrawn(model, lambda one: measure_jacobian(one, x), draws=3, seconds=each).assumptions for each in (99.0, 0.0)
+    ]
+    assert told[0][-1].startswith("drawn 3 times, no") and told[1][-1].startswith(
+        "drawn 2 times, for which the time ran out"
+    )
 
 
 def test_a_record_that_takes_long_is_not_made_for_drawing():

@@ -27,7 +27,7 @@ from freeness.spectra import (
 from freeness.torch.measured.estimate import estimate_fisher, estimate_jacobian
 from freeness.torch.measured.lanczos import LanczosOptions, SpectralEstimate
 from freeness.torch.measured.measure import dual_plan, measure_fisher, measure_jacobian
-from freeness.torch.measured.redrawn import Redrawn, redrawn
+from freeness.torch.measured.redrawn import MOST, Redrawn, redrawn
 from freeness.torch.model.memory import readable
 from freeness.torch.model.pace import TimeUp, cut_off
 from freeness.torch.record.signals import realised_neurons
@@ -48,6 +48,7 @@ _UNCOUNTED = "its trained scale and shift are not counted in the theory of Θ"
 _VECTORS = "JJᵀ is by the vectors that it gives, for tokens have no derivative"
 _FEWEST = 3  # draws for which there must be time
 _SHARED = 0.5  # of the time, for the first of two spectra
+_GRANTED = 0.15  # of the budget, for the draws of one spectrum
 _SVD = 5e-10  # seconds for a number times the shorter side of its matrix
 _DRAWN = "predicted spectra are drawn, with random singular vectors of the weights, not solved for: {}."
 _KEPT = 0.5  # of the time for predicted spectra, kept for drawing them at most
@@ -141,12 +142,22 @@ def predicted_spectra(
 
 
 class Drawing(NamedTuple):
-    """How spectra are measured, which is how they are drawn; ``deadline`` of ``time.monotonic``."""
+    """How spectra are measured, which is how they are drawn; ``deadline`` of ``time.monotonic``.
+
+    ``granted``: counted seconds for the draws of one spectrum; ``pace``: how many of this machine one of them is.
+    """
 
     jacobian: Stage
     fisher: Stage
     passes: int | None
     deadline: float
+    granted: float = math.inf
+    pace: float = 1.0
+
+    def draws(self, stage: Stage, turned: float) -> int:
+        """How many there are, whatever the clock says; ``turned``: counted seconds until all weights are drawn."""
+        each = stage.forecast / self.pace + turned
+        return int(min(self.granted / each, MOST)) if each > 0 else MOST
 
     @property
     def reserve(self) -> float:
@@ -174,7 +185,7 @@ def solved_or_drawn(
     if isinstance(signals, Lost):
         return Predicted(None, None, signals.reason, refused=True)
     plans = stages.planned("measure Jacobian"), stages.planned("measure Fisher")
-    drawing = Drawing(*plans, passes, stages.deadline)
+    drawing = Drawing(*plans, passes, stages.deadline, _GRANTED * stages.seconds, stages.pace)
     left = max(drawing.deadline - time.monotonic(), 0.0)
     ends = drawing.deadline - min(drawing.reserve, _KEPT * left)
     try:
@@ -213,18 +224,24 @@ def with_drawn(found: Predicted, traced: Trace, sample: Tensor, drawing: Drawing
 
 def _soon_recorded(traced: Trace, seconds: float) -> bool:
     """Whether its record is there, or takes no longer, for which singular values of all weights are computed."""
+    return "network" in vars(traced) or _factored(traced) < seconds
+
+
+def _factored(traced: Trace) -> float:
+    """Counted seconds of one factorisation of each weight."""
     sides = [(len(weight), weight.numel() // len(weight)) for weight in traced.weights]
-    return "network" in vars(traced) or _SVD * sum(one * other * min(one, other) for one, other in sides) < seconds
+    return _SVD * sum(one * other * min(one, other) for one, other in sides)
 
 
 def _drawn(model: Redrawn, sample: Tensor, stage: Stage, drawing: Drawing, share: float) -> Prediction | None:
     """One spectrum, measured as planned at other weights; None where there is no time for the fewest draws."""
     left = share * (drawing.deadline - time.monotonic())
-    if stage.way == "left out" or _FEWEST * stage.forecast > left:
+    draws = drawing.draws(stage, _factored(model.traced))
+    if stage.way == "left out" or draws < _FEWEST or _FEWEST * stage.forecast > left:
         return None
     measure = measured_jacobian if stage.name == "measure Jacobian" else measured_fisher
     try:
-        return redrawn(model, lambda traced: measure(traced, sample, stage, drawing.passes), seconds=left)
+        return redrawn(model, lambda traced: measure(traced, sample, stage, drawing.passes), draws=draws, seconds=left)
     except (InputError, RuntimeError, TimeUp) as error:
         _LOG.info("%s: no spectrum is drawn (%s)", stage.name, brief(error))
         return None

@@ -38,7 +38,7 @@ from freeness.torch.measured.rotations import turned, turned_kernel
 from freeness.torch.record.steps import Calls, DenseStep, Step
 from freeness.torch.record.tracing import Trace
 
-_LEAST, _MOST = 4, 32  # draws
+_LEAST, MOST = 4, 32  # draws
 _ENOUGH = 1000  # eigenvalues of all draws
 _POWERS = 4  # products that find the largest directions of a signal
 _SHARE, _COLUMNS = 8, 32  # one in so many directions is kept, and no more of one use
@@ -186,13 +186,16 @@ def _check(nodes: Iterable[Node]) -> None:
             )
 
 
-def redrawn(model: Redrawn, measure: Callable[[Trace], Measurement], *, seconds: float = math.inf) -> Prediction:
+def redrawn(
+    model: Redrawn, measure: Callable[[Trace], Measurement], *, draws: int = MOST, seconds: float = math.inf
+) -> Prediction:
     """A spectrum at other singular vectors of a model's weights, 4 to 32 times.
 
     Args:
         model: at the sample at which it is measured.
         measure: the spectrum of a traced model, as by :func:`~freeness.torch.measure_jacobian`.
-        seconds: of which the draws do not take much more; there are two at least.
+        draws: at most.
+        seconds: of which the draws do not take much more; there are two at least. What this cuts off is told.
 
     Example:
         >>> from freeness.torch import measure_jacobian, trace
@@ -204,17 +207,18 @@ def redrawn(model: Redrawn, measure: Callable[[Trace], Measurement], *, seconds:
         True
     """
     generator, stand_in = torch.Generator().manual_seed(0), model.traced
-    begun, seen = time.monotonic(), list[Measurement]()
-    while len(seen) < _LEAST or (len(seen) < _MOST and sum(one.eigenvalues.size for one in seen) < _ENOUGH):
+    begun, seen, cut = time.monotonic(), list[Measurement](), False
+    while len(seen) < draws and (len(seen) < _LEAST or sum(one.eigenvalues.size for one in seen) < _ENOUGH):
         passed = time.monotonic() - begun
-        if len(seen) > 1 and passed * (1 + 1 / len(seen)) > seconds:
+        cut = len(seen) > 1 and passed * (1 + 1 / len(seen)) > seconds
+        if cut:
             break
         model.draw(generator)
         seen.append(measure(stand_in))
-    return _prediction(seen)
+    return _prediction(seen, ", for which the time ran out" if cut else "")
 
 
-def _prediction(seen: Sequence[Measurement]) -> Prediction:
+def _prediction(seen: Sequence[Measurement], why: str) -> Prediction:
     law, means = Empirical(np.concatenate([one.eigenvalues for one in seen])), np.array([one.law.mean for one in seen])
     tops = np.array([one.eigenvalues[-1] for one in seen])
     spread = math.exp(_USUAL * float(np.log(np.maximum(tops, _TINY)).std(ddof=1)) * math.sqrt(1 + 1 / len(seen)))
@@ -227,7 +231,7 @@ def _prediction(seen: Sequence[Measurement]) -> Prediction:
             "weights over channels keep their singular values, with random singular vectors",
             "these know nothing of what lies between (derivatives, attention, norms, weights over positions), as one forward "
             "pass of this network gives it",
-            f"drawn {len(seen)} times, no equation was solved",
+            f"drawn {len(seen)} times{why}, no equation was solved",
         ),
         METHOD,
         scatter,

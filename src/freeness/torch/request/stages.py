@@ -61,25 +61,26 @@ def stages_of(only: Collection[str]) -> tuple[str, ...]:
 class Stages:
     """Runs the stages of an analysis within its time and keeps account of them.
 
-    ``begun``: when the time began, of ``time.monotonic``; now when left out.
+    ``begun``: when the time began, of ``time.monotonic``; now when left out. ``pace``: how many times its forecast this machine
+    takes.
     """
 
     def __init__(
         self, wanted: Collection[str], seconds: float, report: Report | None, begun: float | None = None
     ) -> None:
         self.wanted, self.deadline = tuple(wanted), math.inf
-        self._seconds, self._report = seconds, report
+        self.seconds, self._report = seconds, report
         self._begun = time.monotonic() if begun is None else begun
         self._end = self._begun + _USED * seconds
         self._plan: dict[str, Stage] = {}
-        self._pace = 1.0
+        self.pace = 1.0
         self._done = 0
         self._ended = self._note = ""
         self.finished: list[Stage] = []
 
     def follow(self, plan: Mapping[str, Stage], pace: float) -> None:
         """What is planned, and how many times its forecast this machine takes."""
-        self._plan, self._pace = {name: replace(s, forecast=s.forecast * pace) for name, s in plan.items()}, pace
+        self._plan, self.pace = {name: replace(s, forecast=s.forecast * pace) for name, s in plan.items()}, pace
 
     @property
     def forecast(self) -> tuple[float, float]:
@@ -87,7 +88,7 @@ class Stages:
         planned = [stage for stage in self._plan.values() if stage.way != "left out"]
         elapsed = time.monotonic() - self._begun
         needed = elapsed + sum(stage.forecast for stage in planned)
-        return min(needed, max(_USED * self._seconds, elapsed)), max((stage.bytes for stage in planned), default=0.0)
+        return min(needed, max(_USED * self.seconds, elapsed)), max((stage.bytes for stage in planned), default=0.0)
 
     @property
     def left(self) -> float:
@@ -97,7 +98,7 @@ class Stages:
     @property
     def least(self) -> float:
         """Seconds that a stage has which is not left out where the time is up: what is left, or a small share of all."""
-        return max(self.left, _FLOOR * self._seconds)
+        return max(self.left, _FLOOR * self.seconds)
 
     def amend(self, stage: Stage) -> Stage:
         """Another plan of one stage."""
@@ -166,17 +167,17 @@ class Stages:
 
     @property
     def _more(self) -> str:
-        return f"allow more, as by --budget {2 * self._seconds:g} (budget={2 * self._seconds:g} in Python)"
+        return f"allow more, as by --budget {2 * self.seconds:g} (budget={2 * self.seconds:g} in Python)"
 
     def refusal(self, stage: Stage) -> str:
         """Why a stage is left out, or not all of it is done; "" where the plan says nothing of it."""
-        bound = "the memory" if HOLDS in stage.reason else f"the budget of {self._seconds:g} s"
+        bound = "the memory" if HOLDS in stage.reason else f"the budget of {self.seconds:g} s"
         return f"{stage.reason}, which {bound} does not allow" if stage.reason else ""
 
     @property
     def late(self) -> str:
         """What is said of that for which the time is over."""
-        return f"the budget of {self._seconds:g} s ran out; {self._more}"
+        return f"the budget of {self.seconds:g} s ran out; {self._more}"
 
     @property
     def cut(self) -> str:
