@@ -2,6 +2,7 @@
 
 import random
 from collections import UserDict
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ from torch.nn import functional
 
 from freeness.advice import WatchWarning, read_run
 from freeness.errors import InputError
-from freeness.torch import JsonLines, Watch, WatchLog
+from freeness.torch import JsonLines, Watch, WatchLog, find_rate
 
 
 def plain(drop=0.0):
@@ -194,6 +195,38 @@ def test_a_watched_training_is_the_unwatched_one_bit_for_bit(case):
     assert [record.step for record in watch.records] == [1, 5]
     kinds = [warning.kind for warning in watch.warnings]
     assert kinds == (["watch"] if case in ("brittle", "names of files", "no batch") else [])
+
+
+def test_a_critic_in_the_loss_of_a_generator_is_left_as_it_was():
+    """With batch statistics and a spectral norm, both of which a forward pass moves, and gradients that are not cleared."""
+    left = []
+    for watched in (False, True):
+        torch.manual_seed(0)
+        generator = nn.Sequential(nn.Linear(3, 6), nn.ReLU(), nn.Linear(6, 2))
+        layer = nn.utils.parametrizations.spectral_norm(nn.Linear(2, 6))
+        critic = nn.Sequential(layer, nn.BatchNorm1d(6), nn.SiLU(), nn.Linear(6, 1))
+        optimizer = SGD(generator.parameters())
+        lost = partial(lambda critic, outputs, _: -critic(outputs).mean(), critic)
+        watch = Watch(generator, optimizer, loss=lost, every=10) if watched else None
+        for _ in range(22):
+            z = torch.randn(8, 3)
+            optimizer.zero_grad()
+            lost(generator(z), None).backward()
+            optimizer.step()
+            assert watch is None or not watch.step((z, z))
+        gradients = [one.grad for one in critic.parameters()]
+        left.append([*generator.state_dict().values(), *critic.state_dict().values(), *gradients])
+    assert watch.records[-1].rehearsed
+    assert all(torch.equal(a, b) for a, b in zip(*left, strict=True))
+
+
+def test_a_search_for_a_rate_leaves_a_critic_in_the_loss_as_it_was():
+    torch.manual_seed(0)
+    generator, critic = nn.Linear(3, 2), nn.Sequential(nn.BatchNorm1d(2), nn.Tanh(), nn.Linear(2, 1))
+    before, z = [one.clone() for one in critic.state_dict().values()], torch.randn(32, 3)
+    find_rate(generator, (z, z), loss=lambda outputs, _: -critic(outputs).mean(), optimizer="sgd", steps=40)
+    assert all(torch.equal(a, b) for a, b in zip(before, critic.state_dict().values(), strict=True))
+    assert all(one.grad is None and one.requires_grad for one in critic.parameters())
 
 
 def test_what_stands_around_a_model_is_not_run_by_a_watch(tmp_path):

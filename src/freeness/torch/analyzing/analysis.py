@@ -56,6 +56,7 @@ from freeness.torch.analyzing.shorter import places_of
 from freeness.torch.loss.adapted import Whole, adapted
 from freeness.torch.loss.differentiated import RESIDUALS, differentiated, is_of_graph
 from freeness.torch.loss.given import GivenLoss, GivenOptimizer
+from freeness.torch.loss.loss_modules import loss_kept
 from freeness.torch.loss.loss_note import loss_note
 from freeness.torch.loss.losses import check_targets, loss_function
 from freeness.torch.loss.several_targets import loss_of_several
@@ -90,9 +91,7 @@ from freeness.torch.start.copied_weights import copies_note
 from freeness.training import Curvature, Objective, Rate, measured_rate
 
 _LOG = logging.getLogger(__name__)
-_THEORY = (
-    0.15  # of what is left of the time, for theory of the layers, or freeness, at most: nobody knows how long they take
-)
+_THEORY = 0.15  # of the time left, for theory of the layers, or freeness, at most: nobody knows how long they take
 
 
 def analyze(
@@ -159,9 +158,9 @@ def analyze(
 
 
 def _answered(model: nn.Module, data: object, options: AnalyzeOptions, progress: Report | bool | None) -> Analysis:
-    begun = time.monotonic()
+    begun, given = time.monotonic(), options.loss
     model, pair, options = _taken(model, data, options)
-    with followed(progress) as report:
+    with followed(progress) as report, loss_kept(given, model):
         return _analyzed(model, pair, options, Stages(stages_of(options.parts), options.budget, report, begun))
 
 

@@ -103,7 +103,8 @@ def _gradients(
         found = torch.autograd.grad(
             value, parameters, create_graph=graph and not own, materialize_grads=True, allow_unused=True
         )
-    return found, float(value.detach()), own
+        dense = tuple(one.to_dense() if one.is_sparse else one for one in found)
+    return dense, float(value.detach()), own
 
 
 def _along(parameters: Sequence[nn.Parameter], slopes: Sequence[Tensor], vector: Tensor) -> Tensor:

@@ -66,6 +66,24 @@ def untouched(
 
 
 @contextmanager
+def standing(module: nn.Module, but: nn.Module) -> Iterator[None]:
+    """A block in which another module runs as it is, in its mode; its weights get no gradients, and its buffers are put back.
+
+    What it shares with the model ``but`` is left to that.
+    """
+    shared = {id(tensor) for tensor in (*but.parameters(), *but.buffers())}
+    with ExitStack() as stack:
+        for tensor in module.buffers():
+            if id(tensor) not in shared:
+                stack.callback(_tensor_state(tensor, True))
+        for weight in module.parameters():
+            if id(weight) not in shared:
+                stack.callback(_tensor_state(weight, False))
+                weight.requires_grad_(False)
+        yield
+
+
+@contextmanager
 def _own_mode(module: nn.Module, before: bool) -> Iterator[None]:
     """A block behind a module's own ``train``, which keeps parts of it in eval mode, say; those that are there stay there."""
     frozen = [one for one in module.modules() if not one.training]
@@ -122,6 +140,17 @@ def trained_parameters(model: nn.Module) -> dict[str, nn.Parameter]:
     named = dict(model.named_parameters())
     chosen = {name: parameter for name, parameter in named.items() if parameter.requires_grad}
     return chosen or named
+
+
+def owner(name: str) -> str:
+    """The module that a parameter is of; where torch computes a weight from others, the one that has the weight.
+
+    Example:
+        >>> owner("0.bias"), owner("0.parametrizations.weight.original0"), owner("parametrizations.weight.original")
+        ('0', '0', '')
+    """
+    module = f".{name}".partition(".parametrizations.")
+    return module[0].removeprefix(".") if module[1] else name.rpartition(".")[0]
 
 
 def runs_foreign_code(model: nn.Module) -> bool:

@@ -13,6 +13,7 @@ from freeness.advice import Progress, Report
 from freeness.bars import followed
 from freeness.errors import InputError, is_real, is_size
 from freeness.torch.loss.given import GivenLoss
+from freeness.torch.loss.loss_modules import loss_kept
 from freeness.torch.model.compiled import uncompiled
 from freeness.torch.model.outputs import OutputKey
 from freeness.torch.model.state import trained_parameters, untouched
@@ -160,7 +161,7 @@ def find_rate(
     longest = min(options.steps, math.ceil(_LONGEST * options.cost * options.steps))
     size = USUAL_BATCH if options.batch is None else options.batch
     batches = batches_of(data, model, longest * options.accumulate, size=size, seed=options.seed)
-    with untouched(model, training=None):
+    with untouched(model, training=None), loss_kept(options.loss, model):
         template = stepping(model, options.optimizer)
         train_what_is_stepped(model, template.template)
         with untouched(model, training=None):

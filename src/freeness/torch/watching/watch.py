@@ -17,7 +17,7 @@ from freeness.advice import Lookout, Sharpening, StepCheck, WatchRecord, WatchWa
 from freeness.errors import InputError, brief
 from freeness.torch.loss.given import GivenLoss
 from freeness.torch.model.attributes import attributes_kept
-from freeness.torch.model.state import trained_parameters
+from freeness.torch.model.state import owner, trained_parameters
 from freeness.torch.rate.next_step import first_rate
 from freeness.torch.request.batch import Batch
 from freeness.torch.request.batch_loss import batch_loss
@@ -95,7 +95,7 @@ class Watch:
     ) -> None:
         self._model, self._optimizer = plain_model(model), unwrapped(optimizer)
         self._schedule = schedule_of(every, overhead)
-        self._measures = Measures(self._model, self._optimizer, batch_loss(loss))
+        self._measures = Measures(self._model, self._optimizer, batch_loss(loss), loss)
         self._drawn = drawn_weights(self._model)  # before the first step moves what is zero
         self._lookout = Lookout()
         self._logs = Logs(log)
@@ -281,7 +281,7 @@ def gradient_norms(model: nn.Module) -> dict[str, float]:
         >>> gradient_norms(model)
         {'0': 1.0, '1': 0.0}
     """
-    named = [(name.rpartition(".")[0], parameter.grad) for name, parameter in trained_parameters(model).items()]
+    named = [(owner(name), parameter.grad) for name, parameter in trained_parameters(model).items()]
     there = [(module, gradient) for module, gradient in named if gradient is not None and not gradient.is_sparse]
     if not there:
         return {}

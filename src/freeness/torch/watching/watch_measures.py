@@ -13,12 +13,13 @@ from torch import Tensor, nn
 from freeness.advice import WatchedLayer, fault_of, odd_branch
 from freeness.errors import InputError
 from freeness.torch.loss.given import given_optimizer
+from freeness.torch.loss.loss_modules import loss_kept
 from freeness.torch.measured.hessian_products import gradient_of, hessian_product
 from freeness.torch.measured.observing import observe
 from freeness.torch.measured.products import input_products
 from freeness.torch.model.modes import fixed_masks
 from freeness.torch.model.outputs import run, select_output
-from freeness.torch.model.state import trained_parameters, untouched
+from freeness.torch.model.state import owner, trained_parameters, untouched
 from freeness.torch.rate.critical import critical_rate
 from freeness.torch.rate.next_step import first_rate, next_step
 from freeness.torch.request.batch import Batch
@@ -54,8 +55,9 @@ class Measures:
         1.0
     """
 
-    def __init__(self, model: nn.Module, optimizer: torch.optim.Optimizer, loss: LossOf) -> None:
+    def __init__(self, model: nn.Module, optimizer: torch.optim.Optimizer, loss: LossOf, given: object = None) -> None:
         self._model, self._optimizer, self._loss = model, optimizer, loss
+        self._given = given  # the loss as the user gave it, which may run other modules
         self._start = {name: value.detach().clone() for name, value in trained_parameters(model).items()}
         self._last: dict[str, float] = {}
         self._direction: Tensor | None = None
@@ -67,12 +69,13 @@ class Measures:
         Raises:
             InputError: the loss is not finite, or the model does not give what the quantity needs.
         """
-        with fixed_masks(self._model):
+        with fixed_masks(self._model), loss_kept(self._given, self._model):
             return QUANTITIES[name](self, batch)
 
     def tried(self, batch: Batch) -> None:
         """Two samples through model and loss."""
-        with fixed_masks(self._model), untouched(self._model, training=None), torch.no_grad():
+        kept = loss_kept(self._given, self._model)
+        with fixed_masks(self._model), kept, untouched(self._model, training=None), torch.no_grad():
             self._loss(self._model, batch.part(0, _TRIED))
 
     def critical(self, batch: Batch) -> Found:
@@ -189,7 +192,7 @@ class Measures:
             first = self._start.get(name)
             if first is None or first.shape != parameter.shape:  # thawed or replaced since
                 continue
-            module = name.rpartition(".")[0]
+            module = owner(name)
             distance = float((parameter.detach() - first).double().square().sum())
             norm = float(first.double().square().sum())
             for key in (module, None):
