@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from contextlib import suppress
 from typing import NamedTuple
@@ -28,6 +29,7 @@ from freeness.network import (
     Embedding,
     Network,
     Node,
+    Operation,
     Pairs,
     Step,
     Stream,
@@ -37,6 +39,7 @@ from freeness.network import (
     beyond,
     known_by_weights,
     sides,
+    spread_front,
 )
 
 _MOST = 6_000_000  # numbers that are held, of Σ as of Γ: beyond, a prediction of the table takes seconds
@@ -118,7 +121,7 @@ def _by_pairs(
     pairs = {INPUT: whole} | {node.name: found for node, found in prepared.walk(whole)}
     end = prepared.end
     along = np.zeros(end.variance.shape) if slopes is None else slopes.reshape(end.variance.shape)
-    back, parts, alone = _backward(prepared, pairs, _Gradient(_products(cotangents, end), along))
+    back, parts, alone = _backward(prepared, pairs, _Gradient(_products(cotangents, end), along, np.zeros_like(along)))
     gammas = {name: found.gamma for name, found in back.items()}
     known = batch_scatters(BatchMoments(prepared, pairs, gammas, parts))
     own = {
@@ -291,20 +294,45 @@ def _products(cotangents: np.ndarray, end: Stream) -> np.ndarray:
     return found.reshape(*found.shape[:2], *shape, *shape)
 
 
+def _same_entries(shape: tuple[int, ...], groups: int) -> np.ndarray:
+    """1 between the same sample and position, of all pairs."""
+    one = np.eye(shape[0]).reshape(*shape[:2], *(1 for _ in shape[2:]))
+    if groups == 1 or len(shape) == 2:
+        return one
+    half = shape[2 : 2 + (len(shape) - 2) // 2]
+    return one * np.eye(math.prod(half)).reshape(*half, *half)
+
+
 class _Gradient(NamedTuple):
     """Γ of all pairs, and ``along`` α: the gradient of a sample is α times its signal, and what is independent of it.
 
-    α by sample and position.
+    α by sample and position, the mean of factors of single entries, which have the variance ``spread``.
     """
 
     gamma: np.ndarray
     along: np.ndarray
+    spread: np.ndarray
 
     def met(self, other: _Gradient, given: Pairs, stream: Stream) -> _Gradient:
         """With another that comes back to the same signal: what they have in common is 2·α₁α₂ x·x beside their own Γ."""
         (left, right), (first, second) = (sides(each.along, given.rows, stream.groups) for each in (self, other))
         common = (left * second + first * right) * given.value * (stream.features or 0)
-        return _Gradient(self.gamma + other.gamma + common, self.along + other.along)
+        return _Gradient(self.gamma + other.gamma + common, self.along + other.along, self.spread + other.spread)
+
+    def beyond(self, operation: Operation, given: Pairs, stream: Stream, behind: Stream) -> np.ndarray | float:
+        """What Γ in front of an operation has beyond that of independent gradients; factors that differ add to same entries."""
+        found = beyond(operation, self.along, given, stream, behind)
+        if not self.spread.any():
+            return found
+        apart = beyond(operation, np.sqrt(self.spread), given, stream, behind)
+        return found + apart * _same_entries(given.value.shape, stream.groups)
+
+    def front(
+        self, operation: Operation, number: int, streams: tuple[Stream, ...], behind: Stream
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """α in front of an operation, and the variance of factors there."""
+        front = along_front(operation, number, streams, behind, self.along)
+        return front, spread_front(operation, self.along, self.spread, front)
 
 
 def _backward(
@@ -327,16 +355,17 @@ def _backward(
             gamma = gradient.gamma + again.get(node.name, 0.0)
             parts = backward_pairs(node.operation, given, streams, behind, step, gamma)
             parts, freed = prepared.of_widths(node, gamma, parts, free[node.name], given[0])
-            along = beyond(node.operation, gradient.along, given[0], streams[0], behind)
-            parts = tuple(part + along for part in parts)
+            last, operation, end_ = gradient, node.operation, behind
         else:
-            here, last = ((pairs[node.name],), (behind,)), back[chosen.name].gamma
-            parts = backward_pairs(chosen.operation, *here, prepared.through(chosen), step, last)
+            last, operation, end_ = back[chosen.name], chosen.operation, prepared.through(chosen)
+            parts = backward_pairs(operation, (pairs[node.name],), (behind,), end_, step, last.gamma)
             freed = prepared.of_widths(node, gradient.gamma, parts, free[node.name], given[0])[1]
+        own = last.beyond(operation, given[0], streams[0], end_)
+        parts = tuple(part + own for part in parts)
         for name, factor in prepared.dependent(node):
             again[name] = again.get(name, 0.0) + factor * parts[0]
         for number, (name, part) in enumerate(zip(node.inputs, parts, strict=True)):
-            found = _Gradient(part, along_front(node.operation, number, streams, behind, gradient.along))
+            found = _Gradient(part, *last.front(operation, number, streams, end_))
             sizes[node.name, number] = float((part * pairs[name].value).sum())
             back[name] = back[name].met(found, pairs[name], prepared.streams[name]) if name in back else found
             free[name] = free[name] + freed[number] if name in free else freed[number]

@@ -9,6 +9,7 @@ from freeness.gaussian import (
     custom_activation,
 )
 from freeness.network.along import along_front, beyond
+from freeness.network.along import spread_front as spread_front
 from freeness.network.builders import Branch, cnn, mixer, mlp, resnet
 from freeness.network.channelwise import Back as Back
 from freeness.network.channelwise import ChannelPass, TapSources, passed, taps_of

@@ -2,7 +2,8 @@
 
 The gradient of a sample at some place is α times its signal there, and what is uncorrelated with it. Weights give the first part
 more than ‖W‖²: WᵀWx lies along x. A nonlinearity multiplies it by φ', which depends on φ. The rules that files register are
-:func:`along_front`, α in front of an operation, and :func:`beyond`, what it adds to Γ there.
+:func:`along_front`, α in front of an operation, and :func:`beyond`, what it adds to Γ there. Masks give every entry a factor of
+its own, of mean α; its variance is :func:`spread_front`, until weights have mixed the entries.
 
 Source: derived for this project, by Stein's lemma; tested by drawn networks.
 """
@@ -62,6 +63,23 @@ def along_front(operation: Operation, number: int, streams: tuple[Stream, ...], 
         return passed / np.maximum(stream.variance, TINY)
     before, after = (array.reshape(len(array), -1).sum(axis=1) for array in (stream.variance, passed))
     return over_positions(after / np.maximum(before, TINY), stream)
+
+
+@singledispatch
+def spread_front(operation: Operation, along: Along, spread: Along, front: Along) -> Along:
+    """Variance of an entry's own factor in front of an operation. Register a function here for a new operation.
+
+    Without a rule it goes as α² does; weights and norms leave none.
+
+    Args:
+        operation: the record, whose type chooses the rule.
+        along: α behind it.
+        spread: variance behind it.
+        front: α in front of it.
+    """
+    if operation.fixed is not None or front.shape != along.shape:
+        return np.zeros_like(front)
+    return spread * (front / np.where(along == 0, 1.0, along)) ** 2
 
 
 def over_positions(along: Along, stream: Stream) -> Along:

@@ -79,11 +79,14 @@ class Latent(NamedTuple):
 class Chosen(NamedTuple):
     """Of some draws of a field the ``place`` of every window's largest entry, (draws, n, windows), and φ' there, ``slope``.
 
-    ``through``: what comes back is asked for in front of φ, whose derivative depends on the choice.
+    ``value``: φ there, ``field``: what φ is of. ``through``: what comes back is asked for in front of φ, whose derivative
+    depends on the choice.
     """
 
     place: np.ndarray
     slope: np.ndarray
+    value: np.ndarray
+    field: np.ndarray
     through: bool = False
 
 

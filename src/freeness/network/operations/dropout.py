@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from freeness.errors import InputError, is_real
-from freeness.network.along import beyond
+from freeness.network.along import beyond, spread_front
 from freeness.network.derivatives import GivenMap, Pass, diagonal, given
 from freeness.network.moments import Pairs, Step, Stream, as_kernels, backward, backward_pairs, forward, sides
 from freeness.network.operation import Operation, described
@@ -70,3 +70,10 @@ def _(layer: Dropout, along: np.ndarray, given: Pairs, stream: Stream, behind: S
     masked[itself, itself] = 1 / kept**3 - 1 / kept**2
     left, right = sides(along, given.rows, stream.groups)
     return left * right * given.value * masked * (stream.features or 0)
+
+
+@spread_front.register
+def _(layer: Dropout, along: np.ndarray, spread: np.ndarray, front: np.ndarray) -> np.ndarray:
+    """Of m²k, k of mean α and this variance."""
+    kept = 1 - layer.rate
+    return (along**2 + spread) / kept**3 - front**2

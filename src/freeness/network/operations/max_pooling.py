@@ -22,7 +22,9 @@ from scipy import sparse
 
 from freeness.errors import InputError, is_size
 from freeness.gaussian import standardised
+from freeness.network.along import along_front, beyond
 from freeness.network.channelwise import ChannelPass, passed
+from freeness.network.departures import TINY
 from freeness.network.derivatives import GivenMap, Pass, given
 from freeness.network.moments import Chosen, Pairs, Step, Stream, backward, backward_pairs, forward
 from freeness.network.operation import Operation, described
@@ -30,6 +32,7 @@ from freeness.network.operations.checks import check_windows
 
 _DRAWS = 2048  # of the field, for what goes forward
 _CHOICES = 64  # of them, for what comes back
+_KEPT = 2**21  # entries of the field in all draws that say what a gradient along the signal adds
 _SEED = 20_26
 _LIFTED = 1e-9  # of the mean variance
 _MOST = 8192  # entries of a batch that are drawn together
@@ -110,10 +113,12 @@ def _largest(layer: MaxPooling, stream: Stream, gram: np.ndarray) -> _Largest:
     bent = field if stream.latent is None else stream.latent.function.function(field)
     seen, _ = layer.windows(shape)
     entries = np.where(seen < 0, -np.inf, bent[:, :, seen])
-    place = seen[np.arange(len(seen)), entries[:_CHOICES].argmax(axis=-1)]
-    first = np.take_along_axis(field[:_CHOICES], place, axis=2)
+    kept = int(np.clip(_KEPT // (parts * count), _CHOICES, _DRAWS))
+    place = seen[np.arange(len(seen)), entries[:kept].argmax(axis=-1)]
+    first = np.take_along_axis(field[:kept], place, axis=2)
     slope = np.ones(first.shape) if stream.latent is None else stream.latent.function.derivative(first)
-    return _Largest(entries.max(axis=-1), Chosen(place, slope))
+    value = entries.max(axis=-1)
+    return _Largest(value, Chosen(place, slope, value[:kept], first))
 
 
 @forward.register
@@ -135,7 +140,8 @@ def _(layer: MaxPooling, stream: Stream, whole: Pairs | None) -> tuple[Stream, S
     values = found.value
     second = (np.moveaxis(values, 0, -1) @ np.moveaxis(values, 0, 1) / _DRAWS).reshape(ends)
     flat = stream.growth.reshape(samples, count)
-    growth = np.mean([flat[np.arange(samples)[:, None], place] for place in found.chosen.place], axis=0)
+    few = found.chosen.place[:_CHOICES]
+    growth = np.mean([flat[np.arange(samples)[:, None], place] for place in few], axis=0)
 
     def step(pairs: Pairs) -> Pairs:
         if whole is None or len(pairs.value) < samples:
@@ -148,8 +154,8 @@ def _(layer: MaxPooling, stream: Stream, whole: Pairs | None) -> tuple[Stream, S
         theta = (pairs.latent or pairs).theta.reshape(samples, samples, count, count)
         theta = theta.transpose(0, 2, 1, 3).reshape(samples * count, -1)
         starts = count * np.arange(samples)[:, None]
-        places = (found.chosen.place + starts).reshape(len(found.chosen.place), -1)
-        slopes = found.chosen.slope.reshape(places.shape)
+        places = (few + starts).reshape(len(few), -1)
+        slopes = found.chosen.slope[:_CHOICES].reshape(places.shape)
         slope = np.mean(
             [theta[np.ix_(place, place)] * np.outer(one, one) for place, one in zip(places, slopes, strict=True)],
             axis=0,
@@ -170,14 +176,11 @@ def _(layer: MaxPooling, streams: tuple[Stream, ...], behind: Stream, gradient: 
     """Γ ← E SᵀΓS with the choices S of the draws."""
     (stream,) = streams
     assert behind.chosen is not None
-    samples, count = len(gradient), stream.variance[0].size
-    place, slope, _ = behind.chosen
-    square = gradient.reshape(samples, place.shape[2], -1)
-    found = np.zeros((samples, count, count))
-    for own in range(samples):
-        for choice in _choices(behind.chosen._replace(place=place[:, own], slope=slope[:, own]), count):
-            found[own] += choice.T @ (choice.T @ square[own].T).T
-    return ((found / len(place)).reshape(stream.second.shape),)
+    samples, count, chosen = len(gradient), stream.variance[0].size, behind.chosen
+    square = gradient.reshape(samples, chosen.place.shape[2], -1)
+    each = (chosen._replace(place=chosen.place[:, own], slope=chosen.slope[:, own]) for own in range(samples))
+    found = [_chosen_from(own, one, count) for own, one in zip(each, square, strict=True)]
+    return (np.stack(found).reshape(stream.second.shape),)
 
 
 @backward_pairs.register
@@ -192,17 +195,61 @@ def _(
     """The same of all samples together."""
     (stream,) = streams
     assert behind.chosen is not None
-    samples, count = len(gradient), stream.variance[0].size
-    place, slope, _ = behind.chosen
-    draws, _, places = place.shape
+    samples, places = len(gradient), behind.chosen.place.shape[2]
     square = gradient.reshape(samples, samples, places, places).transpose(0, 2, 1, 3).reshape(samples * places, -1)
-    starts = count * np.arange(samples)[:, None]
-    found = np.zeros((samples * count, samples * count))
-    chosen = behind.chosen._replace(place=(place + starts).reshape(draws, -1), slope=slope.reshape(draws, -1))
-    for choice in _choices(chosen, samples * count):
+    return (_between(_chosen_from(_of_batch(behind.chosen, stream), square, stream.variance.size), stream),)
+
+
+@along_front.register
+def _(layer: MaxPooling, number: int, streams: tuple[Stream, ...], behind: Stream, along: np.ndarray) -> np.ndarray:
+    """E φ'φh of what is chosen, in front of φ; φ'h is φ where φ is homogeneous."""
+    chosen = behind.chosen
+    if chosen is not None and chosen.through:
+        squares = (chosen.value**2).sum(axis=(0, 2))
+        turned = (chosen.value * chosen.slope * chosen.field).sum(axis=(0, 2)) / np.maximum(squares, TINY)
+        along = along * turned.reshape(-1, *(1 for _ in along.shape[1:]))
+    return along_front.dispatch(Operation)(layer, number, streams, behind, along)
+
+
+@beyond.register
+def _(layer: MaxPooling, along: np.ndarray, given: Pairs, stream: Stream, behind: Stream) -> np.ndarray | float:
+    """E SᵀggᵀS - E SᵀE(ggᵀ)S of g = αm, the largest entries m: what is chosen is large, and φ' there what it is for these."""
+    if not along.any():
+        return 0.0
+    assert behind.chosen is not None
+    chosen, count = _of_batch(behind.chosen, stream), stream.variance.size
+    draws = len(chosen.value)
+    back = along.ravel() * chosen.value
+    slopes = chosen.slope if chosen.through else 1.0
+    entries = chosen.place + count * np.arange(draws)[:, None]
+    together = np.bincount(entries.ravel(), (slopes * back).ravel(), draws * count).reshape(draws, count)
+    apart = together.T @ together / draws - _chosen_from(chosen, back.T @ back / draws, count)
+    return (stream.features or 0) * _between(apart, stream)
+
+
+def _of_batch(chosen: Chosen, stream: Stream) -> Chosen:
+    """All samples' windows and positions in one row."""
+    draws, samples, _ = chosen.place.shape
+    starts = stream.variance[0].size * np.arange(samples)[:, None]
+    place, *rest = (one.reshape(draws, -1) for one in (chosen.place + starts, *chosen[1:4]))
+    return Chosen(place, *rest, through=chosen.through)
+
+
+def _chosen_from(chosen: Chosen, square: np.ndarray, count: int) -> np.ndarray:
+    """E SᵀΓS over the draws."""
+    found = np.zeros((count, count))
+    for choice in _choices(chosen, count):
         found += choice.T @ (choice.T @ square.T).T
-    back = (found / draws).reshape(samples, count, samples, count).transpose(0, 2, 1, 3)
-    return (back.reshape(given[0].value.shape),)
+    return found / _CHOICES
+
+
+def _between(square: np.ndarray, stream: Stream) -> np.ndarray:
+    """Of all samples' positions (N, N), as of pairs of samples."""
+    samples, *shape = stream.variance.shape
+    count = stream.variance[0].size
+    return (
+        square.reshape(samples, count, samples, count).transpose(0, 2, 1, 3).reshape(samples, samples, *shape, *shape)
+    )
 
 
 @given.register
@@ -243,8 +290,8 @@ def _(layer: MaxPooling, values: tuple[np.ndarray, ...], at: Pass) -> ChannelPas
 
 
 def _choices(chosen: Chosen, count: int) -> Iterator[sparse.csr_array]:
-    """Each draw's choice as a matrix, (windows, positions), of ones or of the derivatives there."""
+    """Choices of some draws as matrices, (windows, positions), of ones or of the derivatives there."""
     windows = chosen.place.shape[1]
-    for place, slope in zip(chosen.place, chosen.slope, strict=True):
+    for place, slope in zip(chosen.place[:_CHOICES], chosen.slope[:_CHOICES], strict=True):
         entries = slope if chosen.through else np.ones(windows)
         yield sparse.csr_array((entries, (np.arange(windows), place)), shape=(windows, count))

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from freeness.errors import InputError
-from freeness.network.along import along_front, beyond, over_positions
+from freeness.network.along import along_front, beyond, over_positions, spread_front
 from freeness.network.derivatives import pattern
 from freeness.network.ensembles import Ensemble, Haar, ScaledIdentity, variance_gain
 from freeness.network.moments import Pairs, Step, Stream, Trained, backward, sides, trained
@@ -135,3 +135,9 @@ def _(operation: Weights, number: int, streams: tuple[Stream, ...], behind: Stre
     """WᵀW is σ_w²N'/N on average."""
     into, out = operation.sizes
     return over_positions(variance_gain(operation.weights, into, out) * out / into * along, streams[0])
+
+
+@spread_front.register
+def _(operation: Weights, along: np.ndarray, spread: np.ndarray, front: np.ndarray) -> np.ndarray:
+    """None: they mix the entries."""
+    return np.zeros_like(front)
