@@ -189,8 +189,8 @@ def _write(walk: Walk, node: Node, aliases: Aliases) -> None:
     value, way = walk.values[node], aliases.way(source)
     walk.values[source] = value
     if source is not root and way is not None and root in walk.values:
-        shape = tuple(root.meta["val"].shape)
-        walk.values[root] = _overwritten(walk, node, (walk.values[root], value), way, shape)
+        shape = tuple(root.meta["val"].shape)  # without views the whole is written to again
+        walk.values[root] = _overwritten(walk, node, (walk.values[root], value), way, shape) if way else value
     noted, missing = len(walk.operations), len(walk.missing)
     for other in aliases.before(node):
         if other in (source, root) or other not in walk.values:
