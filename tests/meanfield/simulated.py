@@ -97,7 +97,8 @@ class Simulated:
                 centre = x.mean(over, keepdim=True) if layer.kind == "layer" else 0.0
                 return (x - centre) / (((x - centre) ** 2).mean(over, keepdim=True) + layer.epsilon).sqrt()
             case Dropout():
-                kept = torch.rand(x.shape, generator=self.generator, dtype=torch.float64) >= layer.rate
+                shape = (*x.shape[:2], *(1 for _ in spatial)) if layer.channels else x.shape
+                kept = torch.rand(shape, generator=self.generator, dtype=torch.float64) >= layer.rate
                 return x * kept / (1 - layer.rate)
             case Pooling(size=None):
                 return x.mean(spatial)

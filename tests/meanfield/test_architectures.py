@@ -114,6 +114,13 @@ def test_convolutions_with_pooling(pool):
     close(readout((*layers, TANH, *middle), 80 if pool.size is None else 240), inputs)
 
 
+@pytest.mark.parametrize("channels", [False, True])
+def test_masks_of_positions_or_of_channels_in_front_of_pooling(channels):
+    layers = cnn(mlp(2, [3, 80, 80], "relu", "gaussian", sigma_w=1.4, sigma_b=0.2), (3,), "zeros").layers
+    middle = (RELU, Dropout(0.4, channels=channels), Convolution(80, 80, (3,), Gaussian(1.3)), RELU, Pooling(None))
+    close(readout((*layers, *middle), 80), RNG.standard_normal((3, 3, 6)), seeds=32)
+
+
 def test_blocks_of_rows_change_nothing():
     inputs = RNG.standard_normal((7, 3, 5))
     network = readout((*cnn(mlp(2, [3, 8, 8], "relu", "gaussian"), (3,)).layers, RELU, Dropout(0.2), Flatten()), 40)

@@ -74,6 +74,44 @@ def test_rows_are_those_of_the_mean_over_draws(name):
             assert abs(ratios.mean() - 1) < 0.1 + 2 * ratios.std(ddof=1) / len(ratios) ** 0.5, (rows[0].name, seen)
 
 
+class Typed(nn.Module):
+    """Tokens, a row of another table that all of them have, given waves of positions, and masks."""
+
+    def __init__(self, rate):
+        super().__init__()
+        self.table, self.kinds, self.drop = nn.Embedding(30, 96), nn.Embedding(2, 96), nn.Dropout(rate)
+        places = torch.arange(6)[:, None] / 10 ** torch.linspace(0, 3, 48)
+        self.register_buffer("places", torch.cat([places.sin(), places.cos()], 1))
+        self.inner, self.head = nn.Linear(96, 96), nn.Linear(96, 5)
+
+    def forward(self, tokens):
+        h = self.drop(self.table(tokens) + self.kinds(torch.zeros_like(tokens)) + self.places)
+        return self.head(self.drop(torch.relu(self.inner(h.mean(1)))))
+
+
+@pytest.mark.parametrize("rate", [0.0, 0.4])
+def test_what_positions_have_in_common_and_masks_are_told(rate):
+    generator = torch.Generator().manual_seed(0)
+    tokens = torch.randint(0, 30, (10, 6), generator=generator)
+    labels, ratios = torch.randint(0, 5, (10,), generator=generator), []
+    for seed in range(8):
+        model = drawn(lambda: Typed(rate), seed).train()
+        loss = lambda f: functional.cross_entropy(f, labels)  # noqa: E731
+        state = torch.get_rng_state()
+        outputs = model(tokens).detach()
+        torch.set_rng_state(state)
+        measured = observe(model, lambda model=model, loss=loss: loss(model(tokens)), training=None)
+        table = with_theory(measured, trace(model, tokens), tokens, OutputLoss(outputs, loss), training=None)
+        rows = [row for row in table if row.name in ("table", "inner", "head")]
+        ratios.append(
+            [row.gradient / (row.gradient_predicted or 0.0) for row in rows]
+            + [row.signal / (row.signal_predicted or 0.0) for row in rows]
+        )
+    found = np.array(ratios)
+    assert found.shape == (8, 6)
+    assert (np.abs(found.mean(0) - 1) < 0.1 + 2.5 * found.std(0, ddof=1) / len(found) ** 0.5).all(), found.mean(0)
+
+
 def test_second_derivatives_of_squared_errors_are_exact_and_of_absolute_ones_zero():
     f = torch.tensor([[1.0, -2.0]])
     gradient, curved = OutputLoss(f, lambda found: found.square().mean()).derivatives()
@@ -243,7 +281,7 @@ def test_realised_predictions_are_named_wherever_they_are_shown():
 def test_why_no_layer_is_predicted_is_said_wherever_that_is_shown():
     torch.manual_seed(2)
     x, labels = torch.randn(4, 6), torch.tensor([0, 1] * 2)
-    model = nn.Sequential(nn.Linear(6, 40), nn.ReLU(), nn.Dropout(0.5), nn.Linear(40, 2))
+    model = nn.Sequential(nn.Linear(6, 40), nn.SELU(), nn.AlphaDropout(0.5), nn.Linear(40, 2))
     report = analyze(model, (x, labels), AnalyzeOptions(training=True, only=("layers",)))
     assert "masks" in report.layers.refused and not any(row.gradient_predicted for row in report.layers)
     told = f"No prediction of the layers: {report.layers.refused}"

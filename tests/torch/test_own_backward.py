@@ -57,3 +57,16 @@ def test_a_straight_through_estimator_has_the_jacobian_that_trains_it():
 
 def test_a_backward_pass_that_is_the_derivative_keeps_the_record():
     assert trace(Net(Doubled), torch.ones(1, 4)).complete
+
+
+def test_a_call_that_holds_the_number_of_samples_is_compared_one_by_one():
+    class Held(Net):
+        def forward(self, x: Tensor) -> Tensor:
+            h = self.between.apply(self.first(x)).reshape(len(x), 3, 4)
+            turned = torch.bmm(h, torch.eye(4).roll(1, 0).expand(len(x), 4, 4))
+            return self.second(turned.flatten(1))
+
+    model, x = Held(Doubled), torch.ones(1, 4)
+    traced = trace(model, x)
+    assert traced.together == 3 and not any("its own" in one.reason for one in traced.operations)
+    torch.testing.assert_close(traced.replay(x), model(x).detach())

@@ -149,7 +149,7 @@ def _(operation: Constant, builder: WireBuilder, wires: tuple[Wire, ...], x: np.
     value = np.broadcast_to(entries, (operation.channels, x.shape[1], *shape))
     if builder.fisher is None or not operation.trained or operation.channels == 1:
         return Wire(value, operation.channels)
-    noise = np.kron(np.ones((x.shape[1], x.shape[1])), np.eye(entries[0].size))
+    noise = np.kron(np.ones((x.shape[1], x.shape[1])), operation.shared if operation.positions else np.eye(1))
     return builder.begun(value, operation.channels, noise * (operation.sigma**2 if builder.fisher == "ntk" else 1.0))
 
 

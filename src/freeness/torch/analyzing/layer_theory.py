@@ -80,7 +80,8 @@ def with_theory(
         inputs: the batch as the model takes it.
         outputs: with their loss.
         training: whether the table was measured in training mode (None: each module in its own), where batch normalisation has
-            the statistics of the batch that theory knows, and dropout the masks that it does not.
+            the statistics of the batch, and dropout has masks. Those on attention weights are not in the theory: what they may
+            add to a branch counts as scatter.
 
     Example:
         >>> from freeness.torch import observe, trace
@@ -92,13 +93,14 @@ def with_theory(
     """
     if not table or not trace.complete or trace.together:
         return table
-    ways, refused = ((_of_wide_layers, True), (_of_this_pass, False)), ""
-    for way, batches in ways:
+    masked, refused = _masked(trace.model, training), ""
+    for way, batches in ((_of_wide_layers, True), (_of_this_pass, False)):
         departs = _otherwise(trace, training, batches=batches)
         try:
             if departs:
                 raise InputError(departs)
-            known = {place.step.name: place for place in way(trace, inputs, outputs)}
+            read = trace.with_masks(masked.__contains__) if masked else trace
+            known = {place.step.name: place for place in way(read, inputs, outputs)}
         except FreenessError as error:
             _LOG.info("no prediction of the layers: %s", error)
             refused = refused or str(error)
@@ -146,20 +148,19 @@ def _fitting(trace: Trace) -> int:
 
 
 def _otherwise(trace: Trace, training: bool | None, *, batches: bool) -> str:
-    """Why the model did another thing in the mode of the table than what the record says, or than ``batches``; "" if it did not.
-
-    The record has no dropout masks. ``batches``: whether batch normalisation takes the statistics of the batch there.
-    """
+    """Why batch normalisation took other statistics in the mode of the table than ``batches`` says; "" if it did not."""
 
     def departs(module: nn.Module) -> str:
         trained = module.training if training is None else training
-        if isinstance(module, _DropoutNd) and module.p > 0 and trained:
-            return "expected no dropout at work, got masks, which theory of layers does not know; switch dropout off."
-        if isinstance(module, _BatchNorm) and trained is not batches:
-            return _BATCHES if trained else _RUNNING
-        return ""
+        return (_BATCHES if trained else _RUNNING) if isinstance(module, _BatchNorm) and trained is not batches else ""
 
     return next(filter(None, map(departs, trace.model.modules())), "")
+
+
+def _masked(model: nn.Module, training: bool | None) -> set[nn.Module]:
+    """All modules in training mode, where some of them drop; a function that drops is called in the module around it."""
+    trained = {module for module in model.modules() if (module.training if training is None else training)}
+    return trained if any(isinstance(one, _DropoutNd) and one.p > 0 for one in trained) else set()
 
 
 def _inputs(trace: Trace, inputs: Tensor) -> np.ndarray:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
 from torch import Tensor
 
 from freeness.network import Constant
@@ -12,6 +13,10 @@ from freeness.torch.operations.kind import Kind, Unread
 from freeness.torch.record.layout import Axis, AxisPart, Dims, Typing, holds, of_axis, size_of, whole
 from freeness.torch.record.steps import GivenTensor
 from freeness.torch.record.walk import Asked, Signal
+
+_SURE = 6  # standard deviations beyond which numbers are not drawn
+_PLACES = 512  # positions whose Gram matrix is kept
+_SAME = 1e-5  # relative departures that single precision makes
 
 KIND = Kind(SCALE, ("prelu",), "none", "a parameter or tensor of its own beside the signal")
 
@@ -54,11 +59,30 @@ def constant(asked: Asked, given: GivenTensor, beside: Signal, along: tuple[int,
     typing = _typing(beside, tuple(dims), reason, along)
 
     def record() -> Constant:
-        sigma = float(compute().double().square().mean().sqrt())
-        return Constant(typing.channels or 1, typing.positions, sigma, given.trained, name)
+        entries = typing.canonical(compute().double(), tuple(dims))[0].reshape(typing.channels or 1, -1).cpu().numpy()
+        sigma, (gram, means) = float(np.sqrt((entries**2).mean())), _given(entries)
+        return Constant(typing.channels or 1, typing.positions, sigma, given.trained, name, gram, means)
 
     name = walk.view.path(given.name) if given.name else f"{asked.label}.constant"
     return walk.add(name, [], compute, record, typing, tuple(dims))
+
+
+def _given(entries: np.ndarray) -> tuple[tuple[tuple[float, ...], ...], tuple[float, ...]]:
+    """The Gram matrix between positions and the means of (channels, positions) where they are not those of drawn entries.
+
+    Of drawn ones correlations and means over n channels are 0 ± 1/√n.
+    """
+    channels, count = entries.shape
+    if not 1 < count <= _PLACES:
+        return (), ()
+    gram, means = entries.T @ entries / channels, entries.mean(axis=0)
+    sizes = np.sqrt(np.diagonal(gram))
+    beyond = min(_SURE / channels**0.5, 1.0 - _SAME)
+    uneven = np.ptp(sizes) > beyond * sizes.max()
+    if not uneven and (np.abs(np.triu(gram, 1)) <= beyond * np.outer(sizes, sizes)).all():
+        return (), ()
+    centred = (np.abs(means) <= beyond * sizes).all()
+    return tuple(tuple(map(float, row)) for row in gram), () if centred else tuple(map(float, means))
 
 
 def _typing(beside: Signal, dims: Dims, reason: str, along: tuple[int, Axis] | None) -> Typing:

@@ -11,7 +11,7 @@ from freeness.torch.model.custom_functions import custom_functions
 from freeness.torch.model.outputs import OutputKey, run, select_output
 from freeness.torch.model.state import untouched
 from freeness.torch.record.kinds import OTHER, TracedOperation
-from freeness.torch.record.proof import run_record
+from freeness.torch.record.proof import run_record, together_in
 from freeness.torch.record.reading import Reading
 
 _CLOSE = 1e-3  # of the norm of a gradient
@@ -42,7 +42,7 @@ def _alike(reading: Reading, outputs: Tensor, x: Tensor) -> bool:
     direction = torch.randn(outputs.shape, generator=torch.Generator().manual_seed(0), dtype=torch.float64).to(outputs)
     (wanted,) = torch.autograd.grad(outputs, x, direction, materialize_grads=True)
     point = x.detach().clone().requires_grad_()
-    found = run_record(reading.steps, reading.moves, point, 0, graph=True)
+    found = run_record(reading.steps, reading.moves, point, together_in(reading, x), graph=True)
     if not found.requires_grad:
         return not bool(wanted.any())
     (slope,) = torch.autograd.grad(found.reshape(outputs.shape), point, direction, materialize_grads=True)

@@ -17,6 +17,7 @@ from freeness.torch.record.graph_view import GraphView, node_name
 from freeness.torch.record.kinds import OTHER, TracedOperation
 from freeness.torch.record.reading import Reading, read_graph
 from freeness.torch.record.steps import Move, Step, run_steps
+from freeness.torch.record.walk import Masked
 
 TOLERANCE = {torch.float32: 1e-5, torch.float64: 1e-10, torch.bfloat16: 2e-2}  # of the largest entry
 _same_draws = partial(torch.random.fork_rng, devices=())  # what draws, draws what the model did
@@ -25,11 +26,11 @@ _PARTED = "the record gives something else there"
 _ELSEWHERE = "it does what no graph shows, or something else for other numbers of samples"
 
 
-def proven(view: GraphView, read: Tensor, example: Tensor, expected: Tensor) -> Reading:
+def proven(view: GraphView, read: Tensor, example: Tensor, expected: Tensor, masked: Masked | None = None) -> Reading:
     """What was read, such that the record gives the model's output on an example.
 
     A call whose record gives something else than the call is taken as it is: without a record, named, and measured. The record of
-    all others stands.
+    all others stands. ``masked``: modules whose dropout is recorded as on, though it is off in the model's output.
 
     Returns:
         The reading; without steps, and with the reason, where the record does not become right by that.
@@ -37,13 +38,13 @@ def proven(view: GraphView, read: Tensor, example: Tensor, expected: Tensor) -> 
     doubted: set[Node] = set()
     while True:
         with _same_draws():
-            reading = read_graph(view, read, doubted)
+            reading = read_graph(view, read, doubted, masked)
         if not reading.steps or _right(reading, example, expected):
             return reading
         parted = _parted(view, reading, read)
         if parted is None or parted in doubted or len(doubted) == _TRIES:
             named = None if parted is None else _operation(view, parted)
-            return _unproven(view.model, read_graph(view, read), named)
+            return _unproven(view.model, read_graph(view, read, (), masked), named)
         doubted.add(parted)
 
 
@@ -72,7 +73,8 @@ def run_record(
     ``graph``: keep that of the derivative in x.
     """
     if together:
-        return torch.cat([run_record(steps, moves, one.expand(together, *one.shape), 0)[:1] for one in x])
+        several = (one.expand(together, *one.shape) for one in x)
+        return torch.cat([run_record(steps, moves, one, 0, graph=graph)[:1] for one in several])
     value = x
     with torch.set_grad_enabled(graph):
         for passed in run_steps(steps, x):

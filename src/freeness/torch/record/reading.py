@@ -30,7 +30,7 @@ from freeness.torch.record.layout import Typing, unknown
 from freeness.torch.record.repeated_heads import repeated_heads
 from freeness.torch.record.rotary import Turning, rotations
 from freeness.torch.record.steps import GivenTensor, Move, Read, Step
-from freeness.torch.record.walk import Asked, Place, Scores, Several, Signal, Value, WaitingTurn, Walk
+from freeness.torch.record.walk import Asked, Masked, Place, Scores, Several, Signal, Value, WaitingTurn, Walk
 from freeness.torch.record.written_norms import CASTS, written_norms
 
 _SAME = {"contiguous", "clone", "alias", "lift_fresh_copy", "lift_fresh", "detach"}
@@ -57,10 +57,12 @@ class Reading:
     unproven: str = ""
 
 
-def read_graph(view: GraphView, example: Tensor, doubted: Collection[Node] = ()) -> Reading:
+def read_graph(
+    view: GraphView, example: Tensor, doubted: Collection[Node] = (), masked: Masked | None = None
+) -> Reading:
     """The steps that a graph is made of.
 
-    ``doubted``: calls that are taken as they are, for their record gave another result.
+    ``doubted``: calls that are taken as they are, for their record gave another result; ``masked``: modules whose dropout is on.
 
     Example:
         >>> model = nn.Sequential(nn.Linear(4, 3), nn.Tanh())
@@ -71,7 +73,7 @@ def read_graph(view: GraphView, example: Tensor, doubted: Collection[Node] = ())
     refused = set(doubted)
     while True:
         try:
-            return _walked(view, example, doubted, _Known.of(view, refused))
+            return _walked(view, example, Walk(view, _samples(example), doubted, masked), _Known.of(view, refused))
         except _Otherwise as other:
             refused.add(other.node)
 
@@ -109,15 +111,17 @@ class _Otherwise(Exception):
         self.node = node
 
 
-def _walked(view: GraphView, example: Tensor, doubted: Collection[Node], known: _Known) -> Reading:
+def _samples(example: Tensor) -> int | None:
+    return example.shape[0] if example.ndim > 1 else None
+
+
+def _walked(view: GraphView, example: Tensor, walk: Walk, known: _Known) -> Reading:
     """One walk over the graph.
 
     Raises:
         _Otherwise: something that was thought to be known is not.
     """
-    batch = example.shape[0] if example.ndim > 1 else None
-    walk, end = Walk(view, batch, doubted), view.returned
-    aliases = Aliases(view)
+    end, aliases = view.returned, Aliases(view)
     needed = _needed(view, end, aliases, known.sources)
     for node in view.nodes:
         if node.op == "placeholder":

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -14,7 +14,7 @@ from freeness.laws import Empirical
 from freeness.meanfield import ActivationSignal, DenseSignal, NeuronSignals, Signals
 from freeness.network import INPUT, Constant, Normalisation, Weights
 from freeness.torch.record.elementwise import derivative
-from freeness.torch.record.steps import DenseStep, Passed, run_steps
+from freeness.torch.record.steps import DenseStep, DropoutStep, Passed, Step, run_steps
 from freeness.torch.record.tracing import Chain, Trace
 
 
@@ -76,7 +76,7 @@ def realised_neurons(trace: Trace, x: Tensor) -> NeuronSignals:
 
 
 def neurons_of(trace: Trace, value: Tensor) -> NeuronSignals:
-    """The same of several samples, with what operations without weights have of their own.
+    """The same of several samples, with what operations without weights have of their own; masks of dropout are drawn.
 
     Raises:
         InputError: signals that are not finite.
@@ -88,8 +88,24 @@ def neurons_of(trace: Trace, value: Tensor) -> NeuronSignals:
     operations = {node.name: node.operation for node in trace.network.nodes}
     layers: list[np.ndarray] = []
     own: dict[str, np.ndarray] = {}
-    for passed in _passed(trace, value):
+    drawing = torch.Generator().manual_seed(0)
+    masks: dict[str, Tensor] = {}
+
+    def dropped(step: Step) -> Step:
+        compute = step.compute
+        if not isinstance(compute, DropoutStep):
+            return step
+
+        def masked(x: Tensor) -> Tensor:
+            masks[step.name] = compute.mask(x, drawing)
+            return x * masks[step.name]
+
+        return replace(step, compute=masked)
+
+    for passed in _passed(trace, value, tuple(map(dropped, trace.steps))):
         operation = operations[passed.step.name]
+        if passed.step.name in masks:
+            own[passed.step.name] = passed.step.canonical(masks[passed.step.name]).cpu().numpy()
         if passed.step.weight is not None:
             layers.append(_array(passed.step.canonical(passed.value)))
         elif isinstance(operation, Constant):
@@ -110,10 +126,12 @@ def _statistics(passed: Passed) -> np.ndarray:
     return torch.stack([-low * deviation, deviation]).cpu().numpy()
 
 
-def _passed(trace: Trace, value: Tensor) -> Iterator[Passed]:
-    """The steps at some samples, in float64."""
+def _passed(trace: Trace, value: Tensor, steps: Sequence[Step] | None = None) -> Iterator[Passed]:
+    """The steps at some samples, in float64; ``steps``: in the place of those of the trace."""
     with torch.no_grad():
-        for passed in run_steps(trace.steps, value.to(trace.weights[0].device), torch.float64):
+        for passed in run_steps(
+            trace.steps if steps is None else steps, value.to(trace.weights[0].device), torch.float64
+        ):
             if passed.step.weight is not None:
                 _check_finite(passed.value, passed.step.name)
             yield passed

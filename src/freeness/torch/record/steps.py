@@ -109,6 +109,24 @@ class DenseStep:
 
 
 @dataclass(frozen=True, eq=False)
+class DropoutStep:
+    """The signal itself, as in eval mode, and the masks of training; ``channels``: of whole channels, on axis 1."""
+
+    rate: float
+    channels: bool
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """x."""
+        return x
+
+    def mask(self, x: Tensor, generator: torch.Generator) -> Tensor:
+        """0 or 1/(1 - rate), as x or one for a channel of a sample."""
+        shape = (*x.shape[:2], *(1 for _ in x.shape[2:])) if self.channels else x.shape
+        kept = torch.rand(shape, generator=generator) >= self.rate
+        return (kept / (1 - self.rate)).to(x).expand(x.shape)
+
+
+@dataclass(frozen=True, eq=False)
 class ElementwiseStep:
     """x = φ(h), elementwise; ``function`` runs the model's own operations."""
 

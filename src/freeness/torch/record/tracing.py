@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import torch
@@ -27,6 +27,7 @@ from freeness.torch.record.proof import TOLERANCE, checked, proven, run_record, 
 from freeness.torch.record.reading import Reading
 from freeness.torch.record.recorded import recorded_operations
 from freeness.torch.record.steps import DenseStep, ElementwiseStep, Move, Step
+from freeness.torch.record.walk import Masked
 
 ChainStep = DenseStep | ElementwiseStep
 
@@ -85,6 +86,17 @@ class Chain:
 
 
 @dataclass(frozen=True, eq=False)
+class _Read:
+    """Which output is looked at, what was read and proven, and by which graph, made with which input; None: without one."""
+
+    place: str
+    reading: Reading
+    example: Tensor
+    expected: Tensor
+    graph: tuple[GraphView, Tensor] | None = None
+
+
+@dataclass(frozen=True, eq=False)
 class Trace:
     """What was read of a model; anything that theory does not cover is named and can be measured.
 
@@ -109,6 +121,33 @@ class Trace:
     _chain: Chain | None
     _refusal: str
     written: tuple[Tensor, ...] | None = None
+    _read: _Read | None = None
+
+    def with_masks(self, masked: Masked) -> Trace:
+        """As in training: with a record of dropout, in the modules that are named so.
+
+        Raises:
+            InputError: it was read without a graph.
+
+        Example:
+            >>> read = trace(nn.Sequential(nn.Linear(4, 3), nn.Dropout(0.2), nn.Linear(3, 2)), torch.ones(1, 4))
+            >>> len(read.network.nodes), len(read.with_masks(lambda module: True).network.nodes)
+            (2, 3)
+        """
+        if self._read is None or self._read.graph is None:
+            raise InputError("expected a model of which torch makes a graph, got none; switch dropout off.")
+        with _as_it_was(self.model):
+            reading = proven(*self._read.graph, self._read.example, self._read.expected, masked)
+            reading = with_right_slopes(self.model, reading, self._read.example, self.output or None)
+        return replace(
+            self,
+            operations=reading.operations,
+            steps=reading.steps,
+            moves=reading.moves,
+            together=together_in(reading, self._read.example),
+            _chain=None,
+            _refusal=_refusal_of(reading),
+        )
 
     @cached_property
     def network(self) -> Network:
@@ -255,7 +294,8 @@ def trace(model: nn.Module, example: Tensor, output: OutputKey = None) -> Trace:
         >>> found.covered, [operation.path for operation in found.uncovered]
         (False, ['1'])
     """
-    place, reading, expected = _read(model, example, output)
+    found = _read(model, example, output)
+    place, reading, expected = found.place, found.reading, found.expected
     operations, steps, refusal = reading.operations, reading.steps, _refusal_of(reading)
     batched = example.ndim > 1
     together = together_in(reading, example)
@@ -272,6 +312,7 @@ def trace(model: nn.Module, example: Tensor, output: OutputKey = None) -> Trace:
         any(parameter.requires_grad for parameter in model.parameters()),
         None if refusal or not _is_chain(operations) else chain_of(steps, _shape(example)),
         refusal,
+        _read=found,
     )
 
 
@@ -288,7 +329,8 @@ def read_chain(model: nn.Module, example: Tensor) -> Chain:
         >>> [step.name for step in chain.steps], chain.input_shape
         (['0', '1'], (6,))
     """
-    place, reading, _ = _read(model, example, None)
+    found = _read(model, example, None)
+    place, reading = found.place, found.reading
     if place:
         raise InputError("expected a model that returns one tensor, got several outputs; wrap it to return one tensor.")
     if reading.refusal is not None and not reading.unproven:
@@ -367,8 +409,8 @@ def _missing(missing: Sequence[TracedOperation]) -> str:
     return f"expected layers that theory covers, got {missing[0]}{more}; measure the spectra, which needs no theory."
 
 
-def _read(model: nn.Module, example: Tensor, output: OutputKey) -> tuple[str, Reading, Tensor]:
-    """Which output is looked at, what was read and proven, and the output."""
+def _read(model: nn.Module, example: Tensor, output: OutputKey) -> _Read:
+    """What was read of a model, and proven."""
     _check_tensors(model, example)
     with _as_it_was(model):
         returned = run(model, example)
@@ -378,9 +420,9 @@ def _read(model: nn.Module, example: Tensor, output: OutputKey) -> tuple[str, Re
     with _as_it_was(model):  # random numbers are again those of the model's run
         if graph is not None:
             reading = proven(*graph, example, expected)
-            return place, with_right_slopes(model, reading, example, output), expected
+            return _Read(place, with_right_slopes(model, reading, example, output), example, expected, graph)
         assert reading is not None
-        return place, checked(model, reading, example, expected), expected
+        return _Read(place, checked(model, reading, example, expected), example, expected)
 
 
 @contextmanager

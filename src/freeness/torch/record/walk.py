@@ -223,16 +223,19 @@ def signals_in(values: Iterable[Any]) -> list[Signal]:
 
 
 Reader = Callable[[Asked], Value]
+Masked = Callable[[nn.Module], bool]  # whether dropout of a module is to be recorded as on
 
 
 class Walk:
     """The state of a walk: values of the graph's nodes, the steps that were made, the operations that were met.
 
-    ``doubted``: calls of which no record is to be made.
+    ``doubted``: calls of which no record is to be made. ``masked``: in which modules dropout is on; None: in none.
     """
 
-    def __init__(self, view: GraphView, batch: int | None, doubted: Collection[Node] = ()) -> None:
-        self.view, self.batch, self.doubted = view, batch, doubted
+    def __init__(
+        self, view: GraphView, batch: int | None, doubted: Collection[Node] = (), masked: Masked | None = None
+    ) -> None:
+        self.view, self.batch, self.doubted, self._masked = view, batch, doubted, masked
         self.values: dict[Node, Value] = {}
         self.steps: list[Step] = []
         self.operations: list[TracedOperation] = []
@@ -240,6 +243,10 @@ class Walk:
         self.missing: list[TracedOperation] = []  # calls that have no record
         self.any_trained = any(parameter.requires_grad for parameter in view.model.parameters())
         self._names = {INPUT}
+
+    def masks(self, node: Node) -> bool:
+        """Whether a call of dropout is to be recorded as on."""
+        return self._masked is not None and self._masked(self.view.model.get_submodule(self.view.module(node)[0]))
 
     def given(self, argument: Any) -> Any:
         """An argument of a node with values in the place of nodes."""
