@@ -283,7 +283,7 @@ def test_a_matrix_of_more_rows_than_columns_has_the_atom_of_its_rank(outputs):
     ]
     law = WiredLaw(WiredEquation(parts, [PortMatrix((0, 0), (1, 0), ONE, 1.0, (13, outputs))], (1, 1), outputs))
     (atom,) = law.atoms
-    assert atom == (0.0, pytest.approx(1 - 13 / outputs, abs=1e-5))
+    assert atom == (0.0, pytest.approx(1 - 13 / outputs, abs=1e-14))
     assert law.cdf(0.0) == atom.mass and law.bands_error < 1e-4
 
 

@@ -379,11 +379,11 @@ class WiredLaw(Law):
 
     @cached_property
     def _atoms(self) -> tuple[Atom, ...]:
-        """The atom at 0, if there is one: the mass below the smallest point where the distribution function is flat."""
+        """The atom at 0, if there is one: what sizes leave out, or clearly more below points where no mass is gained."""
         below = np.interp(self._ray.s[:4], *self._coarse)
-        if below[0] > _LITTLE and below[3] - below[0] < _FLAT:
-            return (Atom(0.0, float(below[0])),)
-        return (Atom(0.0, self._rankless),) if self._rankless > 0 else ()
+        flat = below[0] > _LITTLE and below[3] - below[0] < _FLAT
+        mass = float(below[0]) if flat and below[0] > self._rankless + _FLAT else self._rankless
+        return (Atom(0.0, mass),) if mass > 0 else ()
 
     @property
     def _at_zero(self) -> float:
