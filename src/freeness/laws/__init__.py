@@ -44,6 +44,7 @@ from freeness.laws.inverse_law import listed as listed
 from freeness.laws.kesten_mckay import KestenMcKay
 from freeness.laws.law import Atom, Law
 from freeness.laws.law import Boundary as Boundary
+from freeness.laws.law import Gaps as Gaps
 from freeness.laws.law import levels_of as levels_of
 from freeness.laws.law import real_points as real_points
 from freeness.laws.law import require_laws as require_laws

@@ -29,8 +29,10 @@ _SANDWICHED = (1e-14, 1e-11, 1e-9, 1e-7)  # distances, relative to the support, 
 _FARTHEST = 0.3  # of its distance from 0, the farthest of these where it lies nearer to 0
 _AWAY = (2.0, 8.0, 64.0, 1024.0)  # times its distance from an atom, where a lost one is looked for
 _ALIKE = 1e-8  # their distribution functions where the one between is known
-_GAPS = (1e-2, 1e-3, 1e-4)  # the same of points beside an atom that has a gap around it
+_GAPS = (1e-2, 1e-3, 1e-4, 1e-5)  # the same of points beside an atom that has a gap around it
+_NEAREST = 1e-4  # so far at most are these the gap's where a little mass may lie between them
 _TOTAL = 1e-7  # by which a distribution function rises by more than the atom in no gap
+_NOTHING = 1e-9  # the same where nothing lies between the points beside the atom but itself
 _UNKNOWN = 1e-4  # the same at an atom, of which it is not known on which side it lies
 
 
@@ -39,6 +41,14 @@ class Atom(NamedTuple):
 
     position: float
     mass: float
+
+
+class Gaps(NamedTuple):
+    """The distribution function to the left and right of an atom, NaN where no gap is; how far both of them go, 0: not both."""
+
+    below: float = np.nan
+    above: float = np.nan
+    around: float = 0.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -163,16 +173,16 @@ class Law(Shown, Plotted, ABC):
         for position, mass in self.atoms:  # U is singular at an atom, so its sides are read at a small distance
             distance = np.abs(flat - position)
             at, clear = distance == 0, position == 0 and self._clear_at_zero
-            beside = (distance <= _GAPS[-1] * scale) & ~at & (not clear)
+            beside = (distance <= _GAPS[0] * scale) & ~at & (not clear)
             wanted = beside.any() or (at.any() and position not in self.hull)
-            gaps = self._gaps_beside(position, mass) if wanted else (np.nan, np.nan)
+            gaps = self._gaps_beside(position, mass) if wanted else Gaps()
             if at.any():
                 value[at] = self._cdf_at_atom(position, mass, gaps, throw)
-            if abs(gaps[1] - gaps[0] - mass) > _TOTAL or np.isnan(gaps).any():
-                beside &= distance <= _BLIND * scale
-                value[beside] = self._cdf_beside(position, flat[beside], gaps, throw) if beside.any() else 0.0
-            else:
-                value[beside] = np.where(flat < position, *gaps)[beside]
+            beside &= distance <= max(gaps.around, _BLIND * scale)
+            if gaps.around > 0:
+                value[beside] = np.where(flat < position, gaps.below, gaps.above)[beside]
+            elif beside.any():
+                value[beside] = self._cdf_beside(position, flat[beside], gaps, throw)
             read |= at | beside
         value[~read] = self._cdf_off_atoms(flat[~read], throw)
         return self._between_atoms(flat, value).reshape(points.shape)
@@ -200,14 +210,14 @@ class Law(Shown, Plotted, ABC):
         """The distribution function at many ascending points, NaN where it did not converge; to 1e-7 where points cost much."""
         return self.cdf(x, throw=False)
 
-    def _cdf_at_atom(self, position: float, mass: float, gaps: tuple[float, float], throw: bool) -> float:
+    def _cdf_at_atom(self, position: float, mass: float, gaps: Gaps, throw: bool) -> float:
         """Between its limits from both sides; where other mass lies near on one of them, from the other."""
         if position == self.hull[0]:
             return mass
         if position == self.hull[1]:
             return 1.0
-        if abs(gaps[1] - gaps[0] - mass) <= _TOTAL:
-            return gaps[1]
+        if gaps.around > 0:
+            return gaps.above
         scale = self._reach
         left, right = self._cdf_beside(position, position + _CLOSEST * scale * np.array([-1.0, 1.0]), gaps, throw)
         if not right - left - mass > _UNKNOWN or (position == 0 and self.symmetric):
@@ -223,7 +233,7 @@ class Law(Shown, Plotted, ABC):
             return np.nan
         return float(left + mass if gained[0] <= gained[1] else right)
 
-    def _cdf_beside(self, position: float, x: np.ndarray, gaps: tuple[float, float], throw: bool) -> np.ndarray:
+    def _cdf_beside(self, position: float, x: np.ndarray, gaps: Gaps, throw: bool) -> np.ndarray:
         """At points beside an atom, continued from two where the potential keeps its digits by the power law of the densities.
 
         At the points themselves where other mass lies in between, or farther away where these are not known.
@@ -249,7 +259,7 @@ class Law(Shown, Plotted, ABC):
         if open_.size:
             own = self._cdf_nearby(position, x[open_], reach[1], power[open_])
             value[open_] = np.where(sides[open_] > 0, np.fmin(own, near[open_]), np.fmax(own, near[open_]))
-        value = np.where(np.isnan(value), np.where(sides < 0, *gaps), value)
+        value = np.where(np.isnan(value), np.where(sides < 0, gaps.below, gaps.above), value)
         if throw and np.isnan(value).any():
             return self._cdf_off_atoms(beside[0], throw)
         for side, nearest in ((1, np.fmin), (-1, np.fmax)):  # no more than farther away
@@ -312,11 +322,8 @@ class Law(Shown, Plotted, ABC):
             value[left] = np.where(np.abs(above - below) <= _ALIKE, (below + above) / 2, np.nan)
         return value
 
-    def _gaps_beside(self, position: float, mass: float) -> tuple[float, float]:
-        """The distribution function in the gaps to the left and right of an atom, NaN where there is none.
-
-        Where it rises by the atom's mass alone from one side to the other both are; where more is, one that has no density.
-        """
+    def _gaps_beside(self, position: float, mass: float) -> Gaps:
+        """Where the distribution function rises by the atom's mass alone both gaps are; where by more, one without a density."""
         if position not in self._known_gaps:
             self._known_gaps[position] = self._found_gaps(position, mass)
         return self._known_gaps[position]
@@ -325,27 +332,30 @@ class Law(Shown, Plotted, ABC):
         """Which points lie so near to an atom with gaps on both sides that the distribution function is that of the gaps."""
         found = np.zeros(x.shape, bool)
         for position, mass in self.atoms:
-            near = np.abs(x - position) <= _GAPS[-1] * self._reach
-            if near.any() and not (position == 0 and self._clear_at_zero):
-                below, above = self._gaps_beside(position, mass)
-                found |= near & (abs(above - below - mass) <= _TOTAL)
+            distance = np.abs(x - position)
+            if (distance <= _GAPS[0] * self._reach).any() and not (position == 0 and self._clear_at_zero):
+                around = self._gaps_beside(position, mass).around
+                found |= (around > 0) & (distance <= around)
         return found
 
     @cached_property
-    def _known_gaps(self) -> dict[float, tuple[float, float]]:
+    def _known_gaps(self) -> dict[float, Gaps]:
         return {}
 
-    def _found_gaps(self, position: float, mass: float) -> tuple[float, float]:
+    def _found_gaps(self, position: float, mass: float) -> Gaps:
         sides, dark = np.array([-1.0, 1.0]), np.zeros(2, bool)
-        reached = np.full(2, np.nan)
-        for distance in _GAPS:
-            beside = self.boundary(position + sides * distance * self._reach)
+        reached, found = np.full(2, np.nan), Gaps()
+        for share in _GAPS:
+            distance = share * self._reach
+            beside = self.boundary(position + sides * distance)
             reached = np.where(beside.converged, 1.0 - beside.potential.imag / np.pi, np.nan)
-            if abs(reached[1] - reached[0] - mass) <= _TOTAL:
-                return float(reached[0]), float(reached[1])
+            left, right = reached.tolist()
+            if abs(right - left - mass) <= _NOTHING:
+                return Gaps(left, right, distance)
+            if abs(right - left - mass) <= _TOTAL and found.around == 0:
+                found = Gaps(left, right, min(distance, _NEAREST * self._reach))
             dark = np.abs(beside.g.imag) * self._reach < DARK
-        below, above = np.where(dark, reached, np.nan)
-        return float(below), float(above)
+        return found if found.around > 0 else Gaps(*np.where(dark, reached, np.nan).tolist())
 
     def quantile(self, p: ArrayLike, *, tolerance: float = 0.0) -> Float[np.ndarray, "*points"]:
         """The smallest x with cdf(x) ≥ p, for p in [0, 1].

@@ -21,6 +21,7 @@ from freeness.laws import (
     Atom,
     BandedLaw,
     Boundary,
+    Gaps,
     Neighbours,
     Transform,
     TransformLaw,
@@ -277,8 +278,7 @@ class MatrixLaw(BandedLaw, TransformLaw):
             "continuous_hull", (-np.inf, np.inf)
         )  # where it is known, nothing is solved beyond it
         inside = (low <= points) & (points <= high)
-        near = [np.any(np.abs(points - position) <= _APART * self._radius) for position, _ in self._atoms]
-        if np.isfinite(low) and any(near):  # (the hull itself is found by densities)
+        if np.isfinite(low) and self._atoms:  # (the hull itself is found by densities)
             inside &= ~self._in_gaps(points)
         flat = points[inside]
         if self._read is not None and np.array_equal(self._read[0], flat):  # as when quantiles ask for both
@@ -317,7 +317,7 @@ class MatrixLaw(BandedLaw, TransformLaw):
         solution, state = self._solved_state(points, False)
         with np.errstate(all="ignore"):
             g, slope = self._equation.corner(state)
-        g = np.where(solution.converged, g, np.nan)
+        g, slope = np.where(solution.converged, g, np.nan), np.where(solution.converged, slope, np.nan)
         u, du = points * g - 1, g + points * slope
         if np.isrealobj(z):
             return (np.real(g), np.real(slope)), (np.real(u), np.real(du))
@@ -341,8 +341,9 @@ class MatrixLaw(BandedLaw, TransformLaw):
         value = super()._cdf_off_atoms(x, False)
         for position, mass in self._atoms:
             near = (x != position) & (np.abs(x - position) < _APART * self._reach)
-            for side, in_gap in zip((-1.0, 1.0), self._gaps_beside(position, mass) if near.any() else (), strict=False):
-                if not np.isnan(in_gap):
+            gaps = self._gaps_beside(position, mass) if near.any() else Gaps()
+            for side, in_gap in ((-1.0, gaps.below), (1.0, gaps.above)):
+                if gaps.around == 0 and not np.isnan(in_gap):  # both are answered for as far as they go
                     value[near & (side * (x - position) > 0) & ~(np.abs(value - in_gap) > _LOST)] = in_gap
         lost = np.isnan(value)
         if throw and lost.any():  # by themselves they may converge
