@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import brentq
 
-from freeness import Atoms, Projection, Semicircle, free_power, free_product, free_sum
+from freeness import Atoms, MarchenkoPastur, Projection, Semicircle, free_power, free_product, free_sum
 from freeness.laws import support
 
 
@@ -103,6 +103,14 @@ def test_a_band_that_begins_far_below_its_width_has_a_distribution_function_at_i
     law = free_product(*(Projection(trace) for trace in traces))
     ((low, _),) = law.bands
     assert 0 < low < 1e-90 and law.cdf(low) == pytest.approx(0.5 + 2.5e-6, abs=1e-8)
+
+
+def test_what_lies_before_an_end_that_is_known_to_rounding_is_an_error_of_bands():
+    law = free_sum(MarchenkoPastur(0.5), Semicircle(0.1))
+    assert law.bands_error == 1e-9
+    ((low, high),) = law.bands
+    moved = low + 1e-3
+    assert support._with_mass(law, [(moved, high)]).error == pytest.approx(law.cdf(moved), rel=1e-12)
 
 
 def test_bands_that_cannot_be_told_apart_are_one_with_an_error(monkeypatch):

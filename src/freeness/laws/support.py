@@ -69,9 +69,10 @@ def bands_of(law: BandedLaw) -> Bands:
 
 
 def _with_mass(law: BandedLaw, bands: list[tuple[float, float]]) -> Bands:
-    """The bands into which mass enters, told by the distribution function in the gaps between them."""
+    """The bands into which mass enters, told by the distribution function in the gaps between them and on their ends."""
+    beyond = _beyond_ends(law, bands)
     if len(bands) < 2:
-        return Bands(tuple(bands), _LEAST)
+        return Bands(tuple(bands), beyond)
     ends = np.array(bands)
     cuts = (ends[:-1, 1] + ends[1:, 0]) / 2
     reached = np.concatenate([[0.0], law.cdf(cuts, throw=False), [1.0]])
@@ -81,7 +82,19 @@ def _with_mass(law: BandedLaw, bands: list[tuple[float, float]]) -> Bands:
     touching = np.append(ends[:-1, 1] == ends[1:, 0], False) | np.append(False, ends[:-1, 1] == ends[1:, 0])
     kept = np.isnan(held) | (held > _LEAST) | touching
     left_out = float(np.abs(held[~kept]).sum())
-    return Bands(tuple(band for band, keep in zip(bands, kept, strict=True) if keep), max(left_out, _LEAST))
+    return Bands(tuple(band for band, keep in zip(bands, kept, strict=True) if keep), max(left_out, beyond))
+
+
+def _beyond_ends(law: BandedLaw, bands: list[tuple[float, float]]) -> float:
+    """What the distribution function gains from the end of a band to the next, beside atoms: ends are known to rounding.
+
+    Mass mounts towards a hard edge behind a shift, so that so little as its rounding may hold more than :data:`_LEAST`.
+    """
+    ends = np.array([law.hull[0], *(end for band in bands for end in band), law.hull[1]])
+    reached = law.cdf(ends, throw=False)
+    for position, mass in law.atoms:
+        reached = reached - np.where(position <= ends, mass, 0.0)
+    return max(float(np.nansum(np.abs(np.diff(reached)[::2]))), _LEAST)
 
 
 def _scanned(law: BandedLaw, low: float, high: float) -> list[tuple[float, float]]:
