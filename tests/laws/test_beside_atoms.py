@@ -32,6 +32,24 @@ def test_g_beside_an_atom_is_its_pole(name):
 
 
 @pytest.mark.parametrize("name", LAWS)
+def test_transforms_beside_an_atom_have_the_digits_of_its_pole(name):
+    """zG - 1 as well, whose slope is -aw/(z - a)² there; at an atom at 0 it has no pole, and G's rest is its slope."""
+    law, position, mass = LAWS[name]
+    for distance in (1e-8, 1e-11):
+        z = np.array([position + distance * (0.6 + 0.8j)])
+        away = z - position
+        (g, dg), (u, du) = law.transforms(z)
+        assert away * g == pytest.approx(mass, rel=1e-7) and -(away**2) * dg == pytest.approx(mass, rel=1e-7)
+        if position:
+            assert away * u == pytest.approx(position * mass, rel=1e-6)
+            assert -(away**2) * du == pytest.approx(position * mass, rel=1e-6)
+        else:
+            ((near, _), _) = law.transforms(1e-5 * away / distance)
+            assert u == pytest.approx(mass - 1.0, abs=1e-7)
+            assert du == pytest.approx(near - mass / (1e-5 * away / distance), rel=1e-3)
+
+
+@pytest.mark.parametrize("name", LAWS)
 def test_boundary_values_beside_an_atom_are_right_to_their_error(name):
     law, position, mass = LAWS[name]
     x = np.unique(position + np.outer(DISTANCES, [-1.0, 1.0]))
@@ -40,6 +58,15 @@ def test_boundary_values_beside_an_atom_are_right_to_their_error(name):
     kept = found.converged
     off = np.abs((x - position) * found.g - mass)[kept]
     assert kept.sum() >= 4 and np.all(off <= 1e-12 + 10 * np.abs(x - position)[kept] * found.error[kept])
+
+
+def test_in_the_gap_around_an_atom_the_distribution_function_is_one_number_on_each_side():
+    """Beyond the distance at which it was read as well; 1e-5 of the law is far enough."""
+    narrow = fr.shift(fr.free_product(fr.Projection(0.98), fr.MarchenkoPastur(1.0)), 3.0)
+    for law, place, gap in ((SUM, 1.0, 0.01), (narrow, 3.0, 6e-5)):
+        mass = dict(law.atoms)[place]
+        below, above = law.cdf(place + np.outer([-1.0, 1.0], np.geomspace(1e-12, gap, 8)))
+        assert np.ptp(below) == np.ptp(above) == 0.0 and above[0] - below[0] == pytest.approx(mass, abs=1e-9)
 
 
 def test_on_an_atom_there_is_no_g():

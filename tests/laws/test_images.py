@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from scipy.stats import cauchy
 
 from freeness import (
+    Arcsine,
     Atoms,
     CauchySmoothed,
     FreeCauchy,
@@ -281,3 +282,13 @@ def test_the_distribution_function_rises_over_the_ends_of_parts_inside(name):
         x = image(end) + np.spacing(abs(image(end))) * np.arange(-8, 9)
         value = law.cdf(x, throw=False)
         assert np.ptp(value[np.isfinite(value)]) < 1e-12
+
+
+def test_on_a_hard_edge_of_the_law_behind_inside_a_band_the_distribution_function_is_known():
+    """G is infinite there and the potential is not, also where an image is taken of an image."""
+    behind = Arcsine(1.625)
+    low = 0.74 - 1.625
+    square = Square(shift(behind, 0.74))
+    held = behind.cdf(-low - 0.74) - behind.cdf(low - 0.74)
+    assert square.cdf(low**2) == pytest.approx(held, abs=1e-12)
+    assert Square(shift(square, 0.72)).cdf((low**2 + 0.72) ** 2) == pytest.approx(held, abs=1e-12)

@@ -131,5 +131,6 @@ def as_cauchy_law(law: Law) -> CauchyLaw:
         return InvertedLaw(law, curve)
     raise InputError(
         f"expected a law with transforms at z inside a mixture that is combined further, got {law!r}; take "
-        "atoms, closed laws, densities or Gaussian pushforwards. Of any other the mixture has density and cdf only."
+        "atoms, closed laws, densities, Gaussian pushforwards or what is combined of them. Of any other the mixture has "
+        "density and cdf only."
     )

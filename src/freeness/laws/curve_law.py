@@ -17,8 +17,8 @@ from numpy.typing import ArrayLike
 from freeness.errors import ConvergenceError
 from freeness.laws.band_ends import polish_edges
 from freeness.laws.banded_law import BandedLaw
-from freeness.laws.beside_atoms import LOST, NEAR, beside_atoms
-from freeness.laws.cauchy_law import nonzero_hull_of
+from freeness.laws.beside_atoms import LOST, NEAR, beside_atoms, transforms_beside_atoms
+from freeness.laws.cauchy_law import TransformLaw
 from freeness.laws.curve import NOISE, CurvePoint, Margin, SpectralCurve, Transform, directions, settled
 from freeness.laws.law import Atom, Boundary, Law, real_points
 from freeness.laws.neighbours import Neighbours, put
@@ -43,7 +43,7 @@ _ROUNDED_BELOW = -1e-9  # margin of a stage that is rounding: behind the last, z
 _INSIDE = 1e-12  # relative imaginary part from which a solution lies inside the upper half-plane beyond rounding
 
 
-class CurveLaw(BandedLaw):
+class CurveLaw(BandedLaw, TransformLaw):
     """A law given by its curve, its variance and its atoms (which follow from exact rules).
 
     Densities, distribution functions and transforms are one Newton solve a point, continued down to the real axis.
@@ -246,7 +246,7 @@ class CurveLaw(BandedLaw):
         return Boundary(g, potential, np.maximum(error, np.abs(g) * ROUNDING), known)
 
     def transforms(self, z: Inexact[np.ndarray, "*points"]) -> tuple[Transform, Transform]:
-        """(G, G') and (u, u') at points of the closed upper half-plane; NaN where they did not converge."""
+        """(G, G') and (u, u') at points of the closed upper half-plane; NaN where they did not converge, and on atoms."""
         target = z.astype(complex)
         mirrored = (np.real(target) < 0) & self._symmetric
         solution = self._solve(np.where(mirrored, -target.conj(), target))
@@ -257,20 +257,16 @@ class CurveLaw(BandedLaw):
         (g, dg), (u, du) = found
         g, dg = np.where(mirrored, -g.conj(), g), np.where(mirrored, dg.conj(), dg)
         u, du = np.where(mirrored, u.conj(), u), np.where(mirrored, -du.conj(), du)
-        return (g, dg), (u, du)
+        values: tuple[tuple[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]] = (g, dg), (u, du)
+        if poles := self._poles_near(target):
+            values = transforms_beside_atoms(poles, self._scale, target, values, self._g)
+        if np.isrealobj(z):
+            return tuple((np.real(value), np.real(slope)) for value, slope in values)  # type: ignore[return-value]
+        return values
 
     def potential(self, z: Inexact[np.ndarray, "*points"]) -> Inexact[np.ndarray, "*points"]:
         """∫ log(z - x) dμ at points of the closed upper half-plane."""
         return self.above(z.astype(complex)).potential
-
-    @property
-    def nonzero_hull(self) -> tuple[float, float]:
-        """Hull of the support without an isolated 0."""
-        return nonzero_hull_of(self)
-
-    def light(self) -> CurveLaw:
-        """This law itself."""
-        return self
 
     def remembering(self) -> Self:
         law = copy(self)
@@ -300,10 +296,13 @@ class CurveLaw(BandedLaw):
         return np.where(solution.converged, np.where(mirrored, -g.conj(), g), np.nan)
 
     def _beside_poles(self, z: np.ndarray, g: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """G, its error and whether the pole told it, beside atoms but for one at 0 beside which solutions keep their digits."""
+        """G, its error and whether the pole told it, beside atoms."""
+        return beside_atoms(self._poles_near(z), self._scale, z, g, self._g)
+
+    def _poles_near(self, z: np.ndarray) -> list[Atom]:
+        """The atoms near to points, but for one at 0 beside which solutions keep their digits."""
         near = [atom for atom in self._atoms if np.any(np.abs(z - atom.position) <= NEAR * self._scale)]
-        poles = [atom for atom in near if atom.position != 0 or not self._clear_at_zero]
-        return beside_atoms(poles, self._scale, z, g, self._g)
+        return [atom for atom in near if atom.position != 0 or not self._clear_at_zero]
 
     @property
     def _quantity(self) -> Literal["g", "u"]:

@@ -21,10 +21,9 @@ from jaxtyping import Bool, Float, Inexact
 from numpy.typing import ArrayLike
 
 from freeness.errors import ConvergenceError
-from freeness.laws.beside_atoms import LOST, beside_atoms
+from freeness.laws.beside_atoms import LOST, beside_atoms, transforms_beside_atoms
 from freeness.laws.cauchy_law import TransformLaw, as_cauchy_law
 from freeness.laws.curve import CauchyLaw, Transform
-from freeness.laws.curve_law import CurveLaw
 from freeness.laws.law import Atom, Boundary, Law
 from freeness.numerics import LAST_DIGIT
 
@@ -88,6 +87,11 @@ class ImageLaw(TransformLaw):
             masses[image] = masses.get(image, 0.0) + mass
         return tuple(Atom(x, mass) for x, mass in sorted(masses.items()))
 
+    @cached_property
+    def _placed(self) -> tuple[Atom, ...]:
+        """The atoms, which are asked for at each call."""
+        return self.atoms
+
     @property
     def hull(self) -> tuple[float, float]:
         images = [self._covered(low, high) for low, high in self.law.support]
@@ -109,14 +113,14 @@ class ImageLaw(TransformLaw):
     @cached_property
     def _inner(self) -> CauchyLaw:
         """The law of X with its transforms at z."""
-        return self.law if isinstance(self.law, CurveLaw) else as_cauchy_law(self.law)
+        return as_cauchy_law(self.law)
 
     def cauchy(self, z: ArrayLike) -> Inexact[np.ndarray, "*points"]:
         points = np.asarray(z)
         flat = points.ravel()
         at = self.branches(flat)
         g = self._summed_cauchy(at)
-        found, error, _ = beside_atoms(self.atoms, _rounded(at, flat), flat, g, self._far_cauchy)
+        found, error, _ = beside_atoms(self._placed, _rounded(at, flat), flat, g, self._far_cauchy)
         if (error > LOST * np.abs(found)).any():
             raise ConvergenceError(
                 f"expected G off the atoms of {self!r}, got points so near to one that rounding decides over it; move them away."
@@ -137,10 +141,11 @@ class ImageLaw(TransformLaw):
     def transforms(self, z: Inexact[np.ndarray, "*points"]) -> tuple[Transform, Transform]:
         at = self.branches(z)
         g, dg, u, du = _seen(at, lambda x: [v for pair in self._inner.transforms(x) for v in pair])
-        found = tuple(
+        summed = [
             (_summed(a, b, g, u), _summed(a, b, at.x[1] * dg, at.x[1] * du) + _summed(_slope(a), _slope(b), g, u))
             for a, b in ((at.alpha, at.beta), (at.gamma, at.delta))
-        )
+        ]
+        found = transforms_beside_atoms(self._placed, _rounded(at, z), z, summed, self._far_cauchy)
         if not np.iscomplexobj(z):
             return tuple((np.real(a), np.real(b)) for a, b in found)  # type: ignore[return-value]
         (g, dg), second = found
@@ -165,7 +170,7 @@ class ImageLaw(TransformLaw):
                 there = self._boundary(z, self.branches(z))
             return np.where(there.converged, there.g, np.nan)
 
-        g, error, told = beside_atoms(self.atoms, _rounded(at, z), z, found.g, far)
+        g, error, told = beside_atoms(self._placed, _rounded(at, z), z, found.g, far)
         known = found.converged & np.isfinite(g) & np.isfinite(error)
         return replace(found, g=g, error=np.where(told, error, np.maximum(error, found.error)), converged=known)
 
@@ -185,7 +190,8 @@ class ImageLaw(TransformLaw):
             total = _summed(at.alpha, at.beta, g, points * g - 1.0)
             weight = (0.0 if at.alpha is None else at.alpha[0]) + (0.0 if at.beta is None else at.beta[0] * points)
             solved = converged.all(axis=0)
-            own = np.where(solved, potential.sum(axis=0) + self.gained(z), complex(np.nan, np.nan))
+            told = converged | (~np.isfinite(g) & np.isfinite(potential))  # on a hard edge of X inside a band
+            own = np.where(told.all(axis=0), potential.sum(axis=0) + self.gained(z), complex(np.nan, np.nan))
             return Boundary(total, own, (error * np.abs(weight)).sum(axis=0), solved & np.isfinite(total))
 
     def _cdf_off_atoms(self, x: np.ndarray, throw: bool) -> np.ndarray:
