@@ -13,7 +13,7 @@ from jaxtyping import Inexact
 from freeness.laws import CurvePoint, MarchenkoPastur, physical_margin
 from freeness.moves.move import Move
 from freeness.moves.multiply import Multiply
-from freeness.numerics import Jet, lower_log
+from freeness.numerics import SAME, AnchoredJet, Jet, lower_log
 
 _FEWEST = 3  # factors from which this pays
 
@@ -29,31 +29,38 @@ class WishartRun:
     size = 0
 
     @cached_property
-    def _kinds(self) -> tuple[np.ndarray, np.ndarray]:
-        """The different ratios, and which of them each factor has."""
-        return np.unique(self.ratios, return_inverse=True)
+    def _kinds(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """The different ratios, which of them each factor has, and how many have each."""
+        kinds, which = np.unique(self.ratios, return_inverse=True)
+        return kinds, which, np.bincount(which).astype(float)
 
     def apply(self, point: CurvePoint, parameters: Inexact[np.ndarray, "unknowns points"]) -> CurvePoint:
         """The point behind all factors."""
-        kinds, which = self._kinds
-        steps = [point.u * ratio + 1.0 for ratio in kinds.tolist()]  # anchored jets keep their digits near -1/λ
-        value = np.array([step.value for step in steps])
-        slope = np.array([step.change for step in steps]) / value[:, None]
-        z = point.z.value * np.cumprod(value[which], axis=0)
+        kinds, which, counts = self._kinds
+        value, slope = self._steps(point.u)
 
         def least() -> np.ndarray:
+            z = point.z.value * np.cumprod(value[which], axis=0)
             rise = z * (point.z.change[0] / point.z.value + np.cumsum(slope[which, 0], axis=0))
             g = point.g.value * point.z.value / z
             return physical_margin(Jet(z, rise[None]), point.base, g).min(axis=0)
 
-        counts, grown = np.bincount(which).tolist(), z[-1] / point.z.value
-        factor = Jet(grown, grown * sum(n * one for n, one in zip(counts, slope, strict=True)))
+        grown = np.multiply.reduce(value[which], axis=0)
+        factor = Jet(grown, grown * (counts @ slope.reshape(kinds.size, -1)).reshape(slope.shape[1:]))
         potential = point.potential
         if potential is not None:
-            gained = sum(n * (1 - 1 / r) * lower_log(s.value) for n, r, s in zip(counts, kinds, steps, strict=True))
-            potential = potential + len(which) * point.u.value + gained
+            potential = potential + len(which) * point.u.value + (counts * (1 - 1 / kinds)) @ lower_log(value)
         margins = (*point.margins, least)
         return CurvePoint(point.z * factor, point.g / factor, point.u, potential, margins, point.base, point.updates)
+
+    def _steps(self, u: Jet) -> tuple[np.ndarray, np.ndarray]:
+        """1 + λu for each kind of λ (kinds, n), and its relative changes (kinds, m, n)."""
+        kinds = self._kinds[0]
+        value, change = 1.0 + kinds[:, None] * u.value, kinds[:, None, None] * u.change
+        if isinstance(u, AnchoredJet):  # which keeps its digits near -1/λ
+            near = np.abs(kinds * u.anchor - 1.0) <= SAME
+            value[near], change[near] = kinds[near, None] * u.rest.value, kinds[near, None, None] * u.rest.change
+        return value, change / value[:, None]
 
 
 def in_runs(moves: Sequence[Move]) -> list[Move | WishartRun]:

@@ -9,6 +9,7 @@ from freeness.numerics.continuation import follow as follow
 from freeness.numerics.continuation import improved as improved
 from freeness.numerics.half_plane import lower_log as lower_log
 from freeness.numerics.half_plane import upper_log as upper_log
+from freeness.numerics.jet import SAME as SAME
 from freeness.numerics.jet import AnchoredJet as AnchoredJet
 from freeness.numerics.jet import Jet as Jet
 from freeness.numerics.jet import Number as Number

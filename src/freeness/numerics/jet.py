@@ -8,7 +8,7 @@ from typing import TypeVar
 import numpy as np
 from jaxtyping import Inexact
 
-_SAME = 1e-15  # relative difference up to which two constants are one
+SAME = 1e-15  # relative difference up to which two constants are one
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,7 +81,7 @@ class AnchoredJet(Jet):
     anchor: float
 
     def __add__(self, other: Jet | float) -> Jet:
-        if not isinstance(other, Jet) and abs(other - self.anchor) <= _SAME * abs(self.anchor):
+        if not isinstance(other, Jet) and abs(other - self.anchor) <= SAME * abs(self.anchor):
             return self.rest
         return super().__add__(other)
 
