@@ -15,7 +15,7 @@ from freeness.laws import kolmogorov
 from freeness.spectra import predict_jacobian
 from freeness.torch import initialize_, measure_fisher, measure_jacobian, trace
 from freeness.torch.analyzing.analysis_spectra import Drawing, Predicted, with_drawn
-from freeness.torch.measured.redrawn import Redrawn, redrawn
+from freeness.torch.measured.redrawn import Redrawn, redrawn, top_of_drawn
 from freeness.torch.measured.rotations import Rotation, turned, turned_kernel
 from freeness.torch.record.signals import realised_neurons
 from freeness.torch.request.stages import Stages, stages_of
@@ -179,6 +179,15 @@ def test_drawn_networks_have_the_spectra_that_are_told(name):
         measured = measure_jacobian(traced, x).eigenvalues
         assert kolmogorov(found.law, measured) < 0.03
         assert abs(measured.mean() / found.law.mean - 1) < 4 * found.finite_width_error + 0.05
+
+
+@pytest.mark.parametrize("draws", [2, 4, 16])
+def test_the_range_of_the_largest_eigenvalue_holds_95_of_100(draws):
+    """4000 times one more of Gaussian logarithms, whatever their deviation."""
+    tops = np.exp(0.2 * np.random.default_rng(draws).standard_normal((4000, draws + 1)))
+    found = [top_of_drawn(one) for one in tops[:, 1:]]
+    held = np.mean([one.low <= top <= one.high for one, top in zip(found, tops[:, 0], strict=True)])
+    assert held == pytest.approx(0.95, abs=0.015)
 
 
 def test_multiples_of_the_identity_are_refused():

@@ -16,6 +16,8 @@ from dataclasses import replace
 
 import numpy as np
 import torch
+from jaxtyping import Float
+from scipy.special import stdtrit
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -43,7 +45,7 @@ _ENOUGH = 1000  # eigenvalues of all draws
 _POWERS = 4  # products that find the largest directions of a signal
 _SHARE, _COLUMNS = 8, 32  # one in so many directions is kept, and no more of one use
 _NOTHING = 1e-4  # relative to the largest
-_USUAL = 2.0  # standard deviations, of logarithms, that the largest eigenvalue is told to scatter by
+_SURE = 0.95  # of largest eigenvalues lie in their range
 _TINY = 1e-300
 METHOD = "singular vectors drawn at random around the derivatives of one forward pass"
 
@@ -221,12 +223,10 @@ def redrawn(
 def _prediction(seen: Sequence[Measurement], why: str) -> Prediction:
     law, means = Empirical(np.concatenate([one.eigenvalues for one in seen])), np.array([one.law.mean for one in seen])
     tops = np.array([one.eigenvalues[-1] for one in seen])
-    spread = math.exp(_USUAL * float(np.log(np.maximum(tops, _TINY)).std(ddof=1)) * math.sqrt(1 + 1 / len(seen)))
-    top = float(np.median(tops))
     scatter = float(means.std(ddof=1) / law.mean) if law.mean > 0 else 0.0
     return Prediction(
         law,
-        TopEigenvalue(top, "edge"),
+        TopEigenvalue(float(np.median(tops)), "edge"),
         (
             "weights over channels keep their singular values, with random singular vectors",
             "these know nothing of what lies between (derivatives, attention, norms, weights over positions), as one forward "
@@ -237,5 +237,21 @@ def _prediction(seen: Sequence[Measurement], why: str) -> Prediction:
         scatter,
         float(np.mean([one.eigenvalues.var() for one in seen])),
         outputs=seen[0].eigenvalues.size,
-        seen=TopRange(top / spread, top, top * spread),
+        seen=top_of_drawn(tops),
     )
+
+
+def top_of_drawn(tops: Float[np.ndarray, " draws"]) -> TopRange:
+    """Where one more largest eigenvalue lies, from some that were drawn: Student's interval of a further value, in logarithms.
+
+    Source: Student (1908); two standard deviations hold 86 % of what comes behind four draws.
+
+    Example:
+        >>> found = top_of_drawn(np.array([1.0, 1.1, 1.2, 1.3]))
+        >>> round(found.low, 2), round(found.value, 2), round(found.high, 2)
+        (0.77, 1.15, 1.72)
+    """
+    deviation, draws = float(np.log(np.maximum(tops, _TINY)).std(ddof=1)), len(tops)
+    spread = math.exp(float(stdtrit(draws - 1, (1 + _SURE) / 2)) * deviation * math.sqrt(1 + 1 / draws))
+    top = float(np.median(tops))
+    return TopRange(top / spread, top, top * spread)
