@@ -2,10 +2,11 @@
 
     python scripts/watch_runs.py runs FOLDER        60 trainings with their logs, half of which diverge
     python scripts/watch_runs.py unseen FOLDER PART 60 more, of networks that the rules were not fitted to, in three parts
+    python scripts/watch_runs.py later FOLDER PART  30 more, of five kinds that came later
     python scripts/watch_runs.py judge FOLDER       what the rules of today say of these logs
     python scripts/watch_runs.py batches            one bad batch a run, and calm runs
     python scripts/watch_runs.py sharpening A B     λ along the first 50 steps of networks A to B
-    python scripts/watch_runs.py fresh A B          the same where no batch comes again
+    python scripts/watch_runs.py fresh A B          the same where no batch comes again, of the first batch alone
     python scripts/watch_runs.py sharpened FILE     what a watch told beside what happened, of these lines
 
 Data are drawn: classes around random centres, or tokens of a random Markov chain. PYTHONPATH is the root of the repository.
@@ -17,7 +18,7 @@ import itertools
 import json
 import math
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -32,7 +33,7 @@ from freeness.torch import Watch, critical_rate
 from freeness.torch.measured.hessian_products import drawn_direction, hessian_product
 from freeness.torch.measured.ritz import climb
 from freeness.torch.watching.watch_schedule import Every
-from watch_faults import HALVES
+from watch_networks import HALVES
 
 STEPS, EVERY, BATCH = 200, 5, 32
 CAUSE = 60  # the step from which on a rate is ramped
@@ -114,6 +115,7 @@ NETWORKS: dict[str, Callable[[], nn.Module]] = {
     "transformer": Mixer,
 }
 UNSEEN = ("MLP of tanh", "CNN", "ResNet", "MLP of relu", "VGG", "ViT", "Mixer", "GCN", "GRU", "ConvNeXt")
+LATER = ("TCN", "MobileNet", "SE-ResNet", "GAT", "highway")
 OPTIMIZERS: dict[str, tuple[float, Callable[..., torch.optim.Optimizer]]] = {  # with a rate that is usual
     "sgd": (0.05, lambda p, lr: torch.optim.SGD(p, lr=lr)),
     "momentum": (0.01, lambda p, lr: torch.optim.SGD(p, lr=lr, momentum=0.9)),
@@ -149,15 +151,15 @@ def rates(how: str, usual: float) -> Iterator[float]:
             yield usual * min(1.0, (step + 1) / 20)
 
 
-def unseen(folder: Path, part: int) -> None:
-    """A third of 30 calm and 30 bad trainings of ten kinds of networks; what is there already is left."""
+def unseen(folder: Path, part: int, names: Sequence[str] = UNSEEN, first: int = 5000) -> None:
+    """A third of the calm and bad trainings of some kinds of networks; what is there already is left."""
     folder.mkdir(parents=True, exist_ok=True)
-    kinds = {name: pair for half in HALVES.values() for name, pair in half.items() if name in UNSEEN}
-    cases = list(itertools.product(("calm", "bad"), OPTIMIZERS, UNSEEN))
+    kinds = {name: pair for half in HALVES.values() for name, pair in half.items() if name in names}
+    cases = list(itertools.product(("calm", "bad"), OPTIMIZERS, names))
     for number, (kind, optimizer, network) in list(enumerate(cases))[part::3][::-1]:  # the bad ones first
         make, shape = kinds[network]
         ways = ("steady", "cosine") if kind == "calm" else ("steep", "far")
-        how, seed = ways[number % 2], 5000 + number
+        how, seed = ways[number % 2], first + number
         path = folder / f"{how}-{optimizer}-{network.replace(' ', '-')}.jsonl"
         if not path.with_suffix(".json").exists():
             run((network, make), optimizer, how, seed, path, labelled(seed, shape))
@@ -344,37 +346,35 @@ def course(number: int, fresh: bool) -> dict[str, Any]:
     stepped = make(model.parameters(), share * edge / (5 if optimizer == "momentum" else 1))
     watch = Watch(model, stepped, every=10)
     watch._schedule = Every(10, ["sharpening"])
-    found = [largest(model, loss)]
+    found = [] if fresh else [largest(model, loss)]
     for step in range(1, 52):
         a, b = (x, y) if whole else parts[step % len(parts)]
         stepped.zero_grad()
         functional.cross_entropy(model(a), b).backward()
         stepped.step()
         watch.step((a, b))
-        if step in (1, 51):
+        if step in (1, 51) and not fresh:
             found.append(largest(model, loss))
-    told = {"network": name, "optimizer": optimizer, "share": share, "whole": whole, "data": found}
+    told = {"number": number, "network": name, "optimizer": optimizer, "share": share, "whole": whole, "data": found}
     seen = [[one.step, one.first_sharpness, one.sharpening, one.rehearsed] for one in watch.records]
     return told | {"seen": seen}
 
 
 def sharpened(path: Path) -> None:
-    """How often the first step, and the course behind step 20, had the sign of the first 50 steps."""
+    """How often the first step, and the course behind step 20, had the sign of the first 50 steps; without what diverged."""
     lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-    for what in ("the first batch", "all data"):
+    lines = [line for line in lines if None not in [value for _, value, *_ in line["seen"]]]
+    for what in ("the first batch", "all data") if any(line["data"] for line in lines) else ("the first batch",):
         right: dict[str, list[bool]] = {"the start": [], "a course": []}
         for line in lines:
             records = [
-                WatchRecord(k, 0.0, first_sharpness=one, sharpening=slope, rehearsed=tuple(ahead[0] if ahead else ()))
-                for k, one, slope, *ahead in line["seen"]
+                WatchRecord(step, 0.0, first_sharpness=one, sharpening=slope, rehearsed=tuple(ahead))
+                for step, one, slope, ahead in line["seen"]
             ]
             found = sharpening_of(records)
             assert found is not None and found.slope is not None
-            risen = (
-                line["seen"][-1][1] > line["seen"][0][1]
-                if what == "the first batch"
-                else line["data"][2] > line["data"][1]
-            )
+            seen = [value for _, value, *_ in line["seen"]] if what == "the first batch" else line["data"][1:]
+            risen = seen[-1] > seen[0]
             right["the start"].append((found.slope > 0) == risen)
             if found.course is not None:
                 right["a course"].append((found.course > 0) == risen)
@@ -393,6 +393,8 @@ if __name__ == "__main__":
             runs(Path(folder))
         case ["unseen", folder, part]:
             unseen(Path(folder), int(part))
+        case ["later", folder, part]:
+            unseen(Path(folder), int(part), LATER, 6000)
         case ["judge", folder]:
             judge(Path(folder))
         case ["batches"]:

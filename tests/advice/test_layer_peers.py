@@ -70,6 +70,21 @@ def test_whatever_rule_layers_are_drawn_by_the_one_that_leaves_it_by_ten_is_name
         assert odd_weights(drawn(RULES[rule], "head", factor)) is None
 
 
+def test_layers_of_one_role_and_several_shapes_are_held_to_the_rule_that_they_follow():
+    """By outputs the spoilt one is within 4 of its peers, but these are drawn by inputs."""
+    fans = [(24, 72), (9, 72), (72, 24)] * 2
+    known = [DrawnWeights(f"inner.{k}", "weight", (3 * a) ** -0.5, a, b) for k, (a, b) in enumerate(fans)]
+    assert odd_weights(known) is None
+    known[5] = dataclasses.replace(known[5], size=10 * known[5].size)
+    assert odd_weights(known).place == "inner.5"
+
+
+@pytest.mark.parametrize(("size", "place"), [(1.0, None), (0.02, None), (30.0, "embed")])
+def test_a_table_of_an_embedding_is_odd_far_above_1(size, place):
+    found = odd_weights([DrawnWeights("embed", "weight", size, 32, 500, table=True)])
+    assert (None if found is None else found.place) == place
+
+
 def test_a_rule_of_depth_and_branches_that_all_end_at_zero_are_sound_and_one_gain_alone_is_not():
     deep = [DrawnWeights(f"blocks.{k}.fc", "weight", 0.1 / (k + 1) ** 0.5, 64, 64) for k in range(48)]
     ends = [DrawnWeights(f"blocks.{k}.end", "weight", 0.0, 64, 64) for k in range(48)]

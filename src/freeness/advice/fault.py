@@ -7,11 +7,14 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import NamedTuple
 
-from freeness.advice.layer_table import LayerTable, ModuleRow
+from scipy.special import bdtrc  # the chance of more of so many
+
+from freeness.advice.layer_table import ActivationRow, LayerTable, ModuleRow
 
 _LOST = 1e-4  # of a mean square from end to end: a hundredth in amplitude
 _STEP = 30.0  # by which a single layer changes a mean square, to be called the place
 _DEAD, _SATURATED = 0.5, 0.9
+_RARE = 1e-3  # chance below which so many dead neurons are no accident
 _MOSTLY = 0.9  # dead neurons beyond which a layer is lost; half are of any layer whose inputs hardly differ
 _SHARP, _RANK = 0.05, 1.5  # entropy of attention, and its effective rank in tokens
 _ALIKE, _APART = 0.98, 0.5  # cosine between tokens
@@ -71,7 +74,7 @@ def _not_finite(table: LayerTable) -> Iterator[Fault]:
 
 def _dead(table: LayerTable) -> Iterator[Fault]:
     for row in table.activations:
-        if row.dead > _DEAD:
+        if row.dead > _DEAD and not _is_chance(row):
             yield Fault(
                 row.name,
                 f"{row.dead:.0%} of the neurons of the {row.kind} in {_named(row.name)} are dead: their slope is 0 on every "
@@ -84,6 +87,21 @@ def _dead(table: LayerTable) -> Iterator[Fault]:
                 row.name,
                 f"{row.saturated:.0%} of the {row.kind} in {_named(row.name)} is saturated; divide the weights in front of it.",
             )
+
+
+def _is_chance(row: ActivationRow) -> bool:
+    """Whether so many are dead once in a thousand layers, where each is dead with chance a half, as if its inputs hardly differ.
+
+    Where all are, nothing passes, whatever made it so.
+
+    Example:
+        >>> told = ((0.75, 4), (0.75, 56), (1.0, 4))
+        >>> [_is_chance(ActivationRow("", "relu", 1.0, dead, count)) for dead, count in told]
+        [True, False, False]
+    """
+    if row.neurons is None or row.dead == 1:
+        return False
+    return bool(bdtrc(round(row.dead * row.neurons) - 1, row.neurons, 0.5) > _RARE)
 
 
 _HALF = ("relu", "relu_", "relu6", "leaky_relu", "leaky_relu_")

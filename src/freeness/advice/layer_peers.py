@@ -27,7 +27,7 @@ _AS_OTHERS = 1.5  # times at most between draws by one rule
 class DrawnWeights:
     """One tensor of a module as it was drawn: its root mean square, and over how many inputs and outputs it goes.
 
-    ``vector``: a gain or a scale, that is drawn by no rule but is a number.
+    ``vector``: a gain or a scale, that is drawn by no rule but is a number. ``table``: of an embedding, whose rows are signals.
     """
 
     name: str
@@ -36,6 +36,7 @@ class DrawnWeights:
     inputs: int = 1
     outputs: int = 1
     vector: bool = False
+    table: bool = False
 
     @property
     def role(self) -> str:
@@ -59,6 +60,7 @@ def odd_weights(drawn: Sequence[DrawnWeights]) -> Fault | None:
 
     Peers are those whose names differ in numbers alone. What has none is compared with all others. That all of one role start at
     zero, as ends of branches, is usual. So are zeros in one whose name ends alike, and a last layer that is zero or small.
+    A table is odd that is far above 1, the largest deviation in use, which is torch's own.
 
     Example:
         >>> drawn = [DrawnWeights(f"blocks.{k}.a", "weight", 20.0 if k == 1 else 1.0, 4, 4) for k in range(4)]
@@ -67,13 +69,14 @@ def odd_weights(drawn: Sequence[DrawnWeights]) -> Fault | None:
     """
     found: dict[str, float] = {}
     for vector in (False, True):
-        kind = [one for one in drawn if one.vector == vector and math.isfinite(one.size)]
+        kind = [one for one in drawn if one.vector == vector and not one.table and math.isfinite(one.size)]
         if len(kind) >= _FEWEST_DRAWN:
             last = kind[-1].name if not vector else None
             for one in kind:
                 apart = _apart(one, kind)
                 if apart is not None and not (one.name == last and apart < 0):
                     found.setdefault(one.name, apart)
+    found |= {one.name: math.log(one.size) for one in drawn if one.table and _OF_ALL < one.size < math.inf}
     name = max(found, key=lambda one: abs(found[one]), default=None)
     return None if name is None else Fault(name, _told(name, found[name]))
 
@@ -116,9 +119,13 @@ def _by_distance(rows: Sequence[_T], place: int) -> list[_T]:
 
 
 def _nearest_rule(one: DrawnWeights, others: Sequence[DrawnWeights], rules: int | None = None) -> float:
-    """By the one of the first rules that says the least; outputs tell nothing of layers that play other parts."""
-    usual = [median(values) for values in zip(*(other.sizes for other in others), strict=True)]
-    return min((mine - theirs for mine, theirs in zip(one.sizes[:rules], usual[:rules], strict=True)), key=abs)
+    """By the one of the first rules that says the least; outputs tell nothing of layers that play other parts.
+
+    Where the others follow some of these rules, only those are asked: by another one a layer of another shape is near by chance.
+    """
+    told = list(zip(*(each.sizes[:rules] for each in (one, *others)), strict=True))
+    kept = [row for row in told if max(row[1:]) - min(row[1:]) < math.log(_AS_OTHERS)]
+    return min((mine - median(theirs) for mine, *theirs in kept or told), key=abs)
 
 
 def odd_branch(table: LayerTable) -> Fault | None:
@@ -176,7 +183,7 @@ def _is_drawn_as_others(name: str, drawn: Sequence[DrawnWeights]) -> bool:
         >>> _is_drawn_as_others("pooler", drawn), _is_drawn_as_others("pooler", [])
         (True, False)
     """
-    matrices = [one for one in drawn if not one.vector and one.size > 0]
+    matrices = [one for one in drawn if not (one.vector or one.table) and one.size > 0]
     mine, others = [one for one in matrices if one.name == name], [one for one in matrices if one.name != name]
     enough = len(mine) == 1 and len(others) >= _FEWEST_DRAWN
     return enough and abs(_nearest_rule(mine[0], others, 2)) < math.log(_AS_OTHERS)
@@ -214,7 +221,7 @@ def odd_layer(table: LayerTable, drawn: Sequence[DrawnWeights] = ()) -> Fault | 
     odd = odd_weights(drawn)
     if odd is not None:
         return odd
-    if any(one.size == 0 for one in drawn):  # what stands in front of zeros gets no gradient yet
+    if any(one.size == 0 and not one.table for one in drawn):  # what stands in front of zeros gets no gradient yet
         return None
     ratios = relative_ratios(table)
     if drawn:  # without those that are tied to embeddings, whose gradient is of both

@@ -81,12 +81,16 @@ def _far(seen: float | None, told: float | None, scatter: float | None) -> bool:
 
 @dataclass(frozen=True)
 class ActivationRow:
-    """An activation: the share of entries whose slope is below a tenth, and of neurons whose slope is 0 on all samples."""
+    """An activation: the share of entries whose slope is below a tenth, and of neurons whose slope is 0 on all samples.
+
+    ``neurons``: how many it has; None where that is not known.
+    """
 
     name: str
     kind: str
     saturated: float
     dead: float
+    neurons: int | None = None
 
 
 @dataclass(frozen=True)

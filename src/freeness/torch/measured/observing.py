@@ -123,7 +123,8 @@ class _Watch(TorchDispatchMode):
         slope = (above - below).abs() / (2 * _STEP)
         axis = 1 if h.ndim > 3 or h.data_ptr() in self.by_channel else h.ndim - 1
         dead = (slope < _ZERO).movedim(axis, 0).reshape(h.shape[axis], -1).all(dim=1)
-        return ActivationRow(place, name, float((slope < _FLAT).float().mean()), float(dead.float().mean()))
+        flat = float((slope < _FLAT).float().mean())
+        return ActivationRow(place, name, flat, float(dead.float().mean()), dead.numel())
 
     def _skip_first(self, name: str, args: Any) -> tuple[Tensor, Tensor] | None:
         """Skip connection and branch that are added; a sum with a parameter or over a broadcast axis is none."""

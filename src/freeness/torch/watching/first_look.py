@@ -29,7 +29,7 @@ def first_look(model: nn.Module) -> LayerTable:
 
 
 def drawn_weights(model: nn.Module) -> list[DrawnWeights]:
-    """The trained weights as they are now, tensor by tensor; no biases, and no embeddings nor what is tied to them.
+    """The trained weights as they are now, tensor by tensor; no biases, and of what is tied to an embedding the table alone.
 
     Example:
         >>> model = nn.Linear(4, 2)
@@ -38,17 +38,18 @@ def drawn_weights(model: nn.Module) -> list[DrawnWeights]:
         [('weight', 0.5, 4, 2)]
     """
     found: list[DrawnWeights] = []
-    tables = [module.weight for module in model.modules() if isinstance(module, nn.Embedding | nn.EmbeddingBag)]
-    embedded = set(map(id, tables))
+    tables = [module for module in model.modules() if isinstance(module, nn.Embedding | nn.EmbeddingBag)]
+    embedded = {id(table.weight) for table in tables}
     for name, module in model.named_modules():
         for tensor, weight in module.named_parameters(name, recurse=False):
-            tensor = tensor.rpartition(".")[2]
-            if weight.requires_grad and weight.numel() > 0 and id(weight) not in embedded and "weight" in tensor:
+            tensor, table = tensor.rpartition(".")[2], module in tables
+            known = weight.requires_grad and weight.numel() > 0 and "weight" in tensor
+            if known and (table or id(weight) not in embedded):
                 rows = weight.shape[0] if weight.ndim > 1 else 1
                 each = weight.numel() // rows
                 turned = isinstance(module, nn.ConvTranspose1d | nn.ConvTranspose2d | nn.ConvTranspose3d)
                 fans = (rows, each) if turned else (each, rows)
-                found.append(DrawnWeights(name, tensor, _rms(weight), *fans, vector=weight.ndim < 2))
+                found.append(DrawnWeights(name, tensor, _rms(weight), *fans, vector=weight.ndim < 2, table=table))
     return found
 
 
