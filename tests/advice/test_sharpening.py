@@ -48,11 +48,13 @@ def test_visits_without_it_tell_nothing():
     [
         ((3.0, 5.0, 2.5), "likely to end above"),
         ((1.9, 1.0, 1.5), "likely to end below"),
-        ((3.0, 1.9, 2.5), "crosses where it began"),
+        ((1.9, 2.8, 2.5), "likely to end above"),
+        ((3.0, 2.9, 1.9), "than it is in the mean"),
+        ((2.1, 2.0, 2.4), "within 10% of its start"),
         ((3.0, -1.0, 2.5), "no positive curvature"),
     ],
 )
-def test_a_rehearsal_tells_a_course_where_it_stays_on_one_side_of_the_start(ahead, words):
+def test_a_rehearsal_tells_a_course_where_its_end_and_its_mean_lie_on_one_side_of_the_start(ahead, words):
     """Whatever the looks say."""
     seen = [*records((1, 2.0), (11, 3.0)), WatchRecord(21, 0.1, first_sharpness=1.8, first_batch=1, rehearsed=ahead)]
     found = sharpening_of(seen)

@@ -16,7 +16,7 @@ from torch.nn import functional
 from freeness.advice import StepCheck, WatchRecord, odd_layer
 from freeness.errors import InputError
 from freeness.torch import JsonLines, Watch, batch_of, critical_rate
-from freeness.torch.measured.hessian_products import hessian_product
+from freeness.torch.measured.hessian_products import drawn_direction, hessian_product
 from freeness.torch.request.batch_loss import batch_loss
 from freeness.torch.watching.first_look import drawn_weights, first_look
 from freeness.torch.watching.watch import gradient_norms
@@ -221,6 +221,32 @@ def test_the_steps_to_come_are_rehearsed_on_the_batches_met_so_far(make):
     assert watch.sharpening.rehearsed == seen[21].rehearsed
 
 
+def test_of_a_rehearsal_on_new_samples_the_share_of_repeats_is_taken_away():
+    """λ by entries, behind thirty steps taken by hand on all batches in turn, and on the later half of them: a²/b."""
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(4, 8), nn.Tanh(), nn.Linear(8, 3)).double()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
+    watch = Watch(model, optimizer, every=10)
+    watch._schedule = Every(10, ["sharpening"])
+    parts = [(torch.randn(12, 4).double(), torch.arange(12) % 3) for _ in range(21)]
+
+    def trained(model, optimizer, part):
+        optimizer.zero_grad()
+        functional.cross_entropy(model(part[0]), part[1]).backward()
+        optimizer.step()
+
+    for part in parts:
+        trained(model, optimizer, part)
+        watch.step(part)
+    tops = []
+    for some in (parts, parts[11:]):
+        twin, stepped = copy.deepcopy((model, optimizer))
+        for step in range(30):
+            trained(twin, stepped, some[step % len(some)])
+        tops.append(float(torch.linalg.eigvalsh(hessian_of(twin, *parts[0]))[-1]))
+    assert watch.records[-1].rehearsed[-1] == pytest.approx(tops[0] ** 2 / tops[1], rel=1e-2)
+
+
 class Forward(torch.autograd.Function):
     """x ↦ x² with a backward pass that has no derivative."""
 
@@ -245,6 +271,16 @@ def test_where_an_operation_has_no_second_derivative_gradients_are_compared():
     before = model.weight.clone()
     assert torch.allclose(product(v), exact, rtol=1e-5) and torch.equal(before, model.weight)
     assert value == pytest.approx(float(model(x).square().sum().detach()))
+
+
+def test_curvature_behind_sparse_gradients_is_that_behind_dense_ones():
+    products, x, y = [], torch.randint(12, (20, 4), generator=torch.Generator().manual_seed(1)), torch.arange(20) % 3
+    for sparse in (False, True):
+        torch.manual_seed(0)
+        model = nn.Sequential(nn.EmbeddingBag(12, 6, sparse=sparse), nn.Tanh(), nn.Linear(6, 3)).double()
+        product, _ = hessian_product(model, partial(lambda m: functional.cross_entropy(m(x), y), model))
+        products.append(product(drawn_direction(model)))
+    assert products[1] == pytest.approx(products[0], rel=1e-2, abs=1e-3 * float(products[0].norm()))
 
 
 def test_isometry_is_0_of_an_orthogonal_layer_and_grows_with_the_spread():
@@ -488,6 +524,14 @@ def test_norms_of_gradients_are_by_module():
     for name, module in (("0", model[0]), ("2", model[2])):
         grads = [p.grad.reshape(-1) for p in module.parameters() if p.grad is not None]
         assert found[name] == pytest.approx(float(torch.cat(grads).norm()))
+
+
+def test_of_a_weight_that_torch_computes_the_norm_is_that_of_its_layer():
+    """A last layer whose bias cancels in a critic's loss got a warning, for its weights were counted elsewhere."""
+    model = nn.utils.parametrizations.weight_norm(nn.Linear(3, 2))
+    model(torch.ones(1, 3)).sum().backward()
+    parts = [parameter.grad.reshape(-1) for parameter in model.parameters()]
+    assert gradient_norms(model) == {"": pytest.approx(float(torch.cat(parts).norm()))}
 
 
 class Spoilt(nn.Module):

@@ -11,6 +11,7 @@ from freeness.advice.watching import WatchRecord
 
 REHEARSED = 10, 20, 30  # steps ahead
 _APART = 10  # steps between two looks, of which the second and the third one must agree
+_WOBBLE = 0.1  # of ln λ, from visit to visit
 _LEAST = 0.2  # change of a logarithm; below that λ stays as it is
 
 
@@ -26,7 +27,7 @@ class Sharpening:
         happened: its mean change a step, up to each of these.
         course: the change of ln λ a step, where λ is expected to go one way; None where no course is told.
         why: a course is not told.
-        rehearsed: λ ten, twenty and thirty steps later, in a rehearsal on the batches met by then.
+        rehearsed: λ ten, twenty and thirty steps later, rehearsed on the batches met by then, but for what repeats of them add.
     """
 
     step: int
@@ -69,9 +70,9 @@ def sharpening_of(records: Sequence[WatchRecord]) -> Sharpening | None:
     """What visits tell of the course of λ; None where they did not measure it.
 
     The sign of the change along one step is that of fifty steps hardly more often than a coin's. A rehearsal of the steps to
-    come, on the batches met so far, knows of curvature that falls again beyond the edge of stability. A course is told where λ
-    stays on one side of its start all along it. Without a rehearsal it is told where λ went one way over two stretches of ten
-    steps or more, and by a fifth in all.
+    come, on the batches met so far, knows of curvature that falls again beyond the edge of stability. A course is told where its
+    end lies on the side of the start on which λ is in the mean, and the mean is a tenth off: as much λ wobbles from visit to
+    visit. Without a rehearsal it is told where λ went one way over two stretches of ten steps or more, and by a fifth in all.
 
     Example:
         >>> seen = ((1, 2.0), (11, 3.0), (21, 2.5))
@@ -114,8 +115,11 @@ def _rehearsed_course(start: float, values: Sequence[float]) -> tuple[float | No
     if min(start, *values) <= 0:
         return None, "the loss has no positive curvature"
     changes = [math.log(value / start) for value in values]
-    if min(changes) < 0 < max(changes):
-        return None, "rehearsed, it crosses where it began"
+    mean = sum(changes) / len(changes)
+    if changes[-1] * mean <= 0:
+        return None, "rehearsed, it ends on the other side of its start than it is in the mean"
+    if abs(mean) < _WOBBLE:
+        return None, f"rehearsed, it is within {_WOBBLE:.0%} of its start in the mean"
     return changes[-1], ""
 
 

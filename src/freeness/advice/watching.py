@@ -64,7 +64,7 @@ class WatchRecord:
         first_sharpness: λ of the batch that was visited first, at the weights of now; never preconditioned.
         first_batch: the step of that batch.
         sharpening: how much the optimiser's next step on that batch was predicted to change it, told at the first visit.
-        rehearsed: what it became ten, twenty and thirty steps later, in a rehearsal on the batches met before, told once.
+        rehearsed: what it was rehearsed to be ten, twenty and thirty steps later, from the batches met before, told once.
         bound: the rate at which this optimiser stops contracting on a parabola of curvature λ: 2/λ for SGD.
         noise: the batch size at which a gradient is as much noise as signal, tr Σ/‖g‖².
         isometry: relative variance of the eigenvalues of JJᵀ, J the derivative of outputs by inputs; 0 is isometry.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -22,6 +22,7 @@ from freeness.torch.request.batch_loss import LossOf
 
 _PRODUCTS = 16, 6  # products for λ, and once a direction is known
 _BEGUN, _LATEST = 20, 30  # steps behind the first visit between which the steps to come are rehearsed
+_DISTINCT = 0.9  # share of the samples met that are new, below which the data come again
 _HELD = 50_000_000  # numbers of the batches that are kept for it
 
 
@@ -58,7 +59,7 @@ class FirstBatch:
     def visited(self, batch: Batch) -> dict[str, Any]:
         """λ of the first batch; at the first time also by how much the optimiser's next step on it changes λ.
 
-        Once, twenty steps later, λ of a rehearsal: the steps to come, on the batches met so far.
+        Once, twenty steps later, λ of a rehearsal of the steps to come.
 
         Raises:
             InputError: the loss is not finite.
@@ -71,7 +72,10 @@ class FirstBatch:
             found = climbed_from(self._model, product, self._direction, _PRODUCTS)
             self._direction = found.vector
             ahead = self._ahead(loss) if first else None
-        told = {"first_sharpness": found.value, "sharpening": None if ahead is None else ahead - found.value}
+        told: dict[str, Any] = {
+            "first_sharpness": found.value,
+            "sharpening": None if ahead is None else ahead - found.value,
+        }
         if first:
             self.met(batch)
         elif self.meets and len(self._met) > _BEGUN:
@@ -80,7 +84,22 @@ class FirstBatch:
         return told
 
     def _rehearsed(self, loss: Callable[[], Tensor]) -> tuple[float, ...] | None:
-        """λ of the first batch along the next steps, on the batches met so far, the oldest first; the model is put back.
+        """λ of the first batch along the next steps, rehearsed on the batches met so far, as if none of them came again.
+
+        What repeats add to λ is of first order in one over the number of batches: they are learnt by heart, and λ grows. So a
+        second rehearsal, on the later half of them, has that twice, and 2 ln λ - ln λ' has it no more. Where samples had come
+        again by now, repeats belong to the training, and the first rehearsal stands.
+
+        Source: Quenouille, Biometrika 43 (1956), 353: a bias of order 1/n is taken away by halves.
+        """
+        whole = self._along(self._met, loss)
+        half = self._along(self._met[-(len(self._met) // 2) :], loss) if whole and not _come_again(self._met) else whole
+        if whole is None or half is None:
+            return None
+        return tuple(min(a, b) if min(a, b) <= 0 else a * a / b for a, b in zip(whole, half, strict=True))
+
+    def _along(self, batches: Sequence[Batch], loss: Callable[[], Tensor]) -> tuple[float, ...] | None:
+        """λ along the next steps, on these batches in turn, the oldest first; the model is put back.
 
         None where the training diverges, or the optimiser's step runs the model, as that of LBFGS.
         """
@@ -88,7 +107,7 @@ class FirstBatch:
         found: list[float] = []
         with untouched(self._model, training=None):
             optimizer = next_step(self._optimizer, self._model)(parameters)
-            for number, batch in enumerate(itertools.islice(itertools.cycle(self._met), REHEARSED[-1]), 1):
+            for number, batch in enumerate(itertools.islice(itertools.cycle(batches), REHEARSED[-1]), 1):
                 self._model.zero_grad()
                 try:
                     self._loss(self._model, batch).backward()
@@ -126,3 +145,24 @@ def _numbers(batch: Batch) -> int:
     """Of a batch, in its tensors."""
     values = (*batch.args, *batch.kwargs.values(), batch.targets)
     return sum(value.numel() for value in values if isinstance(value, Tensor))
+
+
+def _come_again(batches: Sequence[Batch]) -> bool:
+    """Whether a tenth or more of the samples had been there before; fewer may be alike by chance.
+
+    Example:
+        >>> one, other = (Batch((torch.arange(4.0) + shift,), count=4) for shift in (0, 9))
+        >>> _come_again([one, other]), _come_again([one, other, one])
+        (False, True)
+    """
+    seen = [row for batch in batches for row in _rows(batch)]
+    return len(set(seen)) < _DISTINCT * len(seen)
+
+
+def _rows(batch: Batch) -> list[int]:
+    """A hash of every sample in the first argument that has one row for each; none, where no argument has."""
+    values = (*batch.args, *batch.kwargs.values())
+    rows = next((one for one in values if batch.has_rows(one) and one.layout == torch.strided), None)
+    if rows is None:
+        return []
+    return [hash(bytes(row.reshape(-1).view(torch.uint8).numpy())) for row in rows.detach().cpu().contiguous()]
