@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from freeness.errors import InputError
-from freeness.meanfield import kernels, loss_moments, loss_walk
+from freeness.meanfield import gradients, kernels, loss_moments, loss_walk
 from freeness.meanfield.walk import compiled
 from freeness.network import (
     Activation,
@@ -18,6 +18,7 @@ from freeness.network import (
     MaxPooling,
     Network,
     Node,
+    Normalisation,
     Pooling,
     PositionWise,
     activation,
@@ -274,3 +275,50 @@ def test_positions_of_an_activation_without_a_closed_form_are_drawn():
     drawn = loss_moments(cnn(network, (1,)), np.repeat(x[:, :, None], 2, 2), np.repeat(g[:, :, None], 2, 2) / 2)
     for seen, known in zip(drawn, chain, strict=True):
         assert (seen.signal, seen.weights) == pytest.approx((known.signal, known.weights), rel=0.15)
+
+
+def test_gradients_of_scales_and_shifts_of_norms_are_those_of_drawn_networks():
+    """Of every channel Σ g·x over samples and tokens, and Σ g; in front of an activation scales are not told."""
+    network = transformer(1, 64, 4, 4, vocabulary=10)
+    rng = np.random.default_rng(0)
+    x, cotangent = rng.integers(0, 10, (2, 4)), rng.standard_normal((2, 10, 4))
+    norms = [node.name for node in network.nodes if isinstance(node.operation, Normalisation)]
+    seen = []
+    for seed in range(25):
+        values = Simulated(seed).values(network, torch.tensor(x))
+        total = (values[network.nodes[-1].name] * torch.tensor(cotangent)).sum()
+        found = torch.autograd.grad(total, [values[name] for name in norms])
+        both = [(g, g * values[name].detach()) for name, g in zip(norms, found, strict=True)]
+        seen.append([[float(each.sum(dim=(0, 2)).square().sum()) for each in pair] for pair in both])
+    told = {place.name: place for place in loss_moments(network, x, cotangent)}
+    mean, error = np.mean(seen, axis=0), np.std(seen, axis=0) / len(seen) ** 0.5
+    known = np.array([[told[name].shift, told[name].scale] for name in norms])
+    assert (np.abs(known - mean) < 3 * error + 0.05 * mean).all(), (known / mean, error / mean)
+    assert np.isnan(told["block1.mlp.in"].scale) and told["block1.mlp.activation"].scale > 0
+    alone = {place.name: place for place in gradients(network, inputs=x[:1], cotangent=cotangent[:1])}
+    one = {place.name: place for place in loss_moments(network, x[:1], cotangent[:1])}
+    for name in norms:
+        assert (alone[name].scales, alone[name].shifts) == pytest.approx((one[name].scale, one[name].shift))
+
+
+def test_scales_of_batch_norms_are_told_by_channels():
+    """In front of an activation, too."""
+    network = Network(
+        (
+            Convolution(3, 24, (3,), Gaussian(1.0)),
+            Normalisation("batch"),
+            Activation(activation("relu")),
+            Pooling(None),
+            Dense(24, 4, Gaussian(1.0)),
+        )
+    )
+    rng = np.random.default_rng(0)
+    x, cotangent = rng.standard_normal((6, 3, 8)), rng.standard_normal((6, 4))
+    name, seen = network.nodes[1].name, []
+    for seed in range(30):
+        values = Simulated(seed).values(network, torch.tensor(x))
+        (g,) = torch.autograd.grad((values[network.nodes[-1].name] * torch.tensor(cotangent)).sum(), [values[name]])
+        seen.append([float(each.sum(dim=(0, 2)).square().sum()) for each in (g, g * values[name].detach())])
+    told = next(place for place in loss_moments(network, x, cotangent) if place.name == name)
+    mean, error = np.mean(seen, axis=0), np.std(seen, axis=0) / len(seen) ** 0.5
+    assert (np.abs(np.array([told.shift, told.scale]) - mean) < 3 * error + 0.1 * mean).all(), (told, mean, error)

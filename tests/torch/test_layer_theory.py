@@ -67,9 +67,6 @@ def test_rows_are_those_of_the_mean_over_draws(name):
     assert not any(row.departs for table in tables for row in table)
     for rows in zip(*tables, strict=True):
         for seen, told in (("signal", "signal_predicted"), ("gradient", "gradient_predicted")):
-            if getattr(rows[0], told) is None:
-                assert rows[0].kind == "LayerNorm" and seen == "gradient"
-                continue
             ratios = np.array([getattr(row, seen) / getattr(row, told) for row in rows])
             assert abs(ratios.mean() - 1) < 0.1 + 2 * ratios.std(ddof=1) / len(ratios) ** 0.5, (rows[0].name, seen)
 
@@ -200,10 +197,12 @@ def test_every_matrix_of_a_transformer_is_predicted():
     torch.manual_seed(3)
     model, tokens, targets = Language(30, 96, 6).eval(), torch.randint(0, 30, (4, 6)), torch.randint(0, 30, (24,))
     table = table_of(model, tokens, lambda found: functional.cross_entropy(found.reshape(-1, 30), targets))
-    rows = [row for row in table if row.gradient_predicted is not None]
+    rows = [row for row in table if row.gradient_predicted is not None and row.scale is None]
     assert {row.name.split(".")[-1] for row in rows} == {"table", "packed", "out", "inner", "outer", "head"}
     ratios = np.log([row.gradient_predicted / row.gradient for row in rows])
     assert np.abs(ratios).max() < np.log(1.7)
+    norms = [row for row in table if row.scale is not None]
+    assert norms and all(abs(np.log(row.gradient_predicted / row.gradient)) < 4 * row.scatter < 2 for row in norms)
     assert abs(ratios.mean()) < 0.15
 
 

@@ -35,7 +35,7 @@ _ROUGH = ((64, 64), 4), ((64, 64), 2), ((32, 32), 2)
 _WORK = 8 * 10**8  # numbers that all runs of these move: some six seconds
 _PRODUCTS = 250  # of two numbers that take as long as moving one
 _SHOWN = 4  # samples that show all shapes: a whole batch of large images may not fit
-_MEANS = 5  # fields of a place that are means over runs
+_MEANS = 7  # fields of a place that are means over runs
 _FULL = 2**19  # channels times entries beyond which there are fewer, as large images average by themselves
 _LEAST = 64  # channels then
 _HELD = 500_000_000  # numbers of all signals, two gigabytes
@@ -57,6 +57,8 @@ class DrawnPlace(NamedTuple):
     weights: float
     biases: float
     likeness: float
+    scales: float
+    shifts: float
     error: float = 0.0
     scatters: tuple[float, float] = (0.0, 0.0)
 
@@ -274,6 +276,7 @@ def _run(
             own[name].weights / samples,
             own[name].biases / samples,
             _likeness(value),
+            *_of_affine(value, back.get(name), samples),
         )
         for name, value in values.items()
     }
@@ -317,6 +320,14 @@ def _at_end(end: np.ndarray, cotangent: np.ndarray | None, rng: np.random.Genera
 def _square(array: np.ndarray) -> float:
     flat = array.ravel()
     return float(flat @ flat)
+
+
+def _of_affine(value: np.ndarray, gradient: np.ndarray | None, samples: int) -> tuple[float, float]:
+    """Of a scale 1 and a shift 0 of each channel: Σ (Σ g x)² and Σ (Σ g)², for one sample."""
+    if gradient is None:
+        return 0.0, 0.0
+    scales, shifts = (array.reshape(len(value), -1).sum(axis=1) for array in (gradient * value, gradient))
+    return _square(scales) / samples, _square(shifts) / samples
 
 
 def _likeness(value: np.ndarray) -> float:

@@ -38,7 +38,8 @@ class Gradient(NamedTuple):
     ``weights``: Σ (∂ℓ/∂W)² over the node's own weights, ``biases``: over its biases, of one sample's ℓ; 0 where it has none.
     ``likeness``: mean cosine of two positions' signals, NaN where they are not followed in pairs. ``scatter``: of means over
     draws the relative standard error, of the gradient here (batch normalisation) or the largest of the signals up to here
-    (attention).
+    (attention). ``scales``, ``shifts``: Σ (∂ℓ/∂γ)² of a scale of every channel at this place, and of a shift, as norms have.
+    Scales are NaN in front of an activation, where gradients depend on the signal, unless channels are drawn.
     """
 
     name: str
@@ -48,6 +49,8 @@ class Gradient(NamedTuple):
     biases: float = 0.0
     likeness: float = np.nan
     scatter: float = 0.0
+    scales: float = np.nan
+    shifts: float = 0.0
 
 
 def gradients(
@@ -102,6 +105,7 @@ def gradients(
             free[name] = free[name] + loose if name in free else loose
         for name, part in way.alone(node, parts, alone):
             alone[name] = alone.get(name, 0.0) + part
+    bent = bent_signals(network)
     return tuple(
         Gradient(
             name,
@@ -110,6 +114,8 @@ def gradients(
             *own.get(name, (0.0, 0.0)),
             _likeness(streams[name]),
             streams[name].scatter,
+            np.nan if name in bent else way.beside(back[name], way.second(name)),
+            way.beside(back[name], 1.0),
         )
         for name in (INPUT, *(node.name for node in network.nodes))
     )
@@ -139,6 +145,14 @@ def fisher_trace(network: Network, inputs: ArrayLike) -> float:
     return _outputs(network, inputs) * sum(place.weights + place.biases for place in places)
 
 
+def bent_signals(network: Network) -> set[str]:
+    """Of which an activation takes the entries: what comes back has its derivative, which depends on them.
+
+    Elsewhere g and x are independent neuron by neuron, so gradients Σ_p g x of scales have the squares Σ Γ∘Q over channels.
+    """
+    return {name for node in network.nodes if node.operation.bends for name in node.inputs}
+
+
 def _outputs(network: Network, inputs: ArrayLike) -> int:
     """Entries of the output of one sample."""
     shapes = shapes_behind(network, SampleMoments(inputs, network).points) if normalises_batches(network) else None
@@ -157,7 +171,11 @@ def _drawn(network: Network, inputs: ArrayLike, cotangent: ArrayLike | None) -> 
         return None
     points = SampleMoments(inputs, network).points
     found = drawn_places(network, points, None if cotangent is None else np.asarray(cotangent, dtype=float))
-    return None if found is None else tuple(Gradient(name, *place[:-1]) for name, place in found.items())
+    return (
+        None
+        if found is None
+        else tuple(Gradient(name, *place[:5], place.error, place.scales, place.shifts) for name, place in found.items())
+    )
 
 
 @dataclass(frozen=True, eq=False)
@@ -223,9 +241,7 @@ class _Way:
         self, node: Node, parts: tuple[np.ndarray, ...], behind: Mapping[str, np.ndarray]
     ) -> Iterator[tuple[str, np.ndarray]]:
         """What weights alone know in front of a node: that of keys, up to the weights they are outputs of."""
-        grams = tuple(
-            self._whole(name).value if self.coupled else self.prepared.streams[name].second for name in node.inputs
-        )
+        grams = tuple(self.second(name) for name in node.inputs)
         for number, part in known_by_weights(node.operation, grams, parts).items():
             yield node.inputs[number], part
         if node.name in behind and not isinstance(node.operation, Weights):
@@ -244,6 +260,14 @@ class _Way:
         return (
             (0.0, 0.0) if found is None else (float(found.weights.sum() / samples), float(found.biases.sum() / samples))
         )
+
+    def second(self, name: str) -> np.ndarray:
+        """Second moments, of the shape of Γ."""
+        return self._whole(name).value if self.coupled else self.prepared.streams[name].second
+
+    def beside(self, gradient: np.ndarray, second: np.ndarray | float) -> float:
+        """Σ Γ∘Q, for one sample."""
+        return float((gradient * second).sum() / len(gradient))
 
     def total(self, name: str, gradient: np.ndarray) -> float:
         """Over positions, in the mean over samples."""

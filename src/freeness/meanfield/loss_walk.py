@@ -18,6 +18,7 @@ from numpy.typing import ArrayLike
 from freeness.errors import InputError
 from freeness.gaussian import has_closed_covariance
 from freeness.meanfield.drawn_channels import LargeError, drawn_places, normalises_batches
+from freeness.meanfield.gradient_walk import bent_signals
 from freeness.meanfield.pair_noises import BatchMoments, batch_scatters
 from freeness.meanfield.patches import in_patches
 from freeness.meanfield.samples import SampleMoments
@@ -52,8 +53,9 @@ class LossMoments(NamedTuple):
     """Behind one node, on a batch.
 
     ``signal``: mean square of the entries. ``weights``: sum of squares of the loss gradient of the node's matrix, 0 without one.
-    ``shift``: that of a bias at its end. ``signal_scatter``, ``gradient_scatter``: by which relative amount one network departs
-    from that.
+    ``shift``: that of a bias at its end, ``scale``: that of a scale of every channel there, as norms have; NaN in front of an
+    activation, where gradients depend on the signal, unless channels are drawn. ``signal_scatter``, ``gradient_scatter``: by
+    which relative amount one network departs from that.
     """
 
     name: str
@@ -62,6 +64,7 @@ class LossMoments(NamedTuple):
     shift: float
     signal_scatter: float
     gradient_scatter: float
+    scale: float = np.nan
 
 
 @np.errstate(over="ignore", invalid="ignore")  # compiled() tells the layer behind which it occurs
@@ -128,6 +131,7 @@ def _by_pairs(
         node.name: _own(node, step, pairs, gammas[node.name] + alone.get(node.name, 0.0))
         for node, step in zip(prepared.nodes, prepared.steps, strict=True)
     }
+    bent = bent_signals(network)
     left_out = 1 - count / given
     missed = (left_out / count) ** 0.5
     return tuple(
@@ -138,6 +142,7 @@ def _by_pairs(
             pairs_of_batch(back[node.name].gamma, given),
             float(np.hypot(known[node.name].signal, missed * _spread_of(prepared.streams[node.name]))),
             float(np.linalg.norm((known[node.name].gradient, missed, sampling_error(own[node.name], given)))),
+            pairs_of_batch(back[node.name].gamma * pairs[node.name].value, given) if node.name not in bent else np.nan,
         )
         for node in network.nodes
     )
@@ -156,9 +161,10 @@ def _by_draws(network: Network, inputs: ArrayLike, cotangents: ArrayLike) -> tup
             name,
             place.signal,
             count * place.weights,
-            count * place.biases,
+            count * (place.biases or place.shifts),
             place.scatters[0],
             float(np.hypot(place.scatters[1], place.error)),
+            count * place.scales,
         )
         for name, place in places
     )

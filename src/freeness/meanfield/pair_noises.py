@@ -10,7 +10,7 @@ import numpy as np
 
 from freeness.meanfield.scatters import Noise, departures, returned_departures
 from freeness.meanfield.walk import Compiled
-from freeness.network import GAUSSIAN, INPUT, Around, Departing, Node, Pairs, Stream, departing, turned
+from freeness.network import GAUSSIAN, INPUT, Around, Departing, Node, Pairs, Stream, Weights, departing, turned
 
 
 class Scatter(NamedTuple):
@@ -48,13 +48,18 @@ def batch_scatters(batch: BatchMoments) -> dict[str, Scatter]:
             float(np.linalg.norm(plain[node.name])),
             float(
                 np.hypot(
-                    np.linalg.norm(back[node.name] + (weighed[node.inputs[0]] if node.inputs else 0.0)),
+                    np.linalg.norm(back[node.name] + weighed[_read(node)]),
                     found[node.name].own ** 0.5,
                 )
             ),
         )
         for node in nodes
     }
+
+
+def _read(node: Node) -> str:
+    """The signal that a node's own parameters meet: in front of weights, behind a norm."""
+    return node.inputs[0] if isinstance(node.operation, Weights) and node.inputs else node.name
 
 
 def _followed(batch: BatchMoments) -> Iterator[tuple[str, Departing]]:

@@ -292,14 +292,18 @@ def _given_batch(layer: Normalisation, x: np.ndarray, at: Pass) -> GivenMap:
 
 @departing.register
 def _(layer: Normalisation, around: Around) -> Departing:
-    """It ends all departures of mean squares; of tr ΓQ, Q of entries whose own sizes are fixed, that over that of free sizes."""
+    """It ends all departures of mean squares; of tr ΓQ, Q of entries whose own sizes are fixed, that over that of free sizes.
+
+    Gradients t = Σ_p g_p x_p of scales have E t⁴/(E t²)² - 1 = 2 + 6·tr (ΓQ)²/(tr ΓQ)², of Gaussian g and x.
+    """
     gamma, value = around.gamma, around.value
     size, weighed = float((gamma * value).sum()), 0.0
     if size > 0:
         share = row_shares(value, gamma)
         apart = (gamma / size - np.diag(share / np.maximum(np.diagonal(value), TINY))) @ value
         weighed = float(max((apart * apart.T).sum(), 0.0) / participation(value, gamma)) ** 0.5
-    return Departing((0.0,), (0.0, 0.0), (0.0,), around.excess[0], (weighed,))
+    own = (2 + 6 * participation(value, gamma)) / (around.stream.features or np.inf)
+    return Departing((0.0,), (0.0, 0.0), (0.0,), around.excess[0], (weighed,), own)
 
 
 @turned.register

@@ -59,7 +59,10 @@ class OutputLoss:
 
 @dataclass(frozen=True, eq=False)
 class _Place:
-    """A step with what theory says there: mean square of its signal, sums of squares of gradients, and how these scatter."""
+    """A step with what theory says there: mean square of its signal, sums of squares of gradients, and how these scatter.
+
+    ``scale``: of a norm's scales; NaN where it is not known.
+    """
 
     step: Step
     signal: float | None
@@ -67,6 +70,7 @@ class _Place:
     shift: float
     scatter: float
     signal_scatter: float | None = None
+    scale: float = math.nan
 
 
 def with_theory(
@@ -120,7 +124,7 @@ def _of_wide_layers(trace: Trace, inputs: Tensor, outputs: OutputLoss) -> Iterat
     found = loss_moments(trace.network, _inputs(trace, inputs), cotangents, slopes.mean(axis=1))
     for step, told in zip(trace.steps, found, strict=True):
         gradient, signal = (math.hypot(one, _ROUNDED) for one in (told.gradient_scatter, told.signal_scatter))
-        yield _Place(step, told.signal, told.weights, told.shift, gradient, signal)
+        yield _Place(step, told.signal, told.weights, told.shift, gradient, signal, told.scale)
 
 
 def _of_this_pass(trace: Trace, inputs: Tensor, outputs: OutputLoss) -> Iterator[_Place]:
@@ -195,8 +199,13 @@ def _row(row: ModuleRow, module: nn.Module, known: Mapping[str, _Place], trained
     if named and row.uses == 1:  # as an attention with its output matrix inside, whose signal is the module's
         named = [place for name, place in known.items() if name == row.name or name.startswith(f"{row.name}.")][-1:]
     tensors = [tensor for tensor in module._parameters.values() if tensor is not None]
+    norm = _norm(row, known)
     parts = [_gradient(each, known.values()) for each in tensors if id(each) in trained]
+    if norm is not None:
+        own = {"weight": None if math.isnan(norm.scale) else norm.scale, "bias": norm.shift}
+        parts = [own.get(key) for key, each in module._parameters.items() if each is not None and id(each) in trained]
     steps = [place for place in known.values() if any(_is(place.step.weight, each) for each in tensors)]
+    steps += [norm] if norm is not None else []
     signals = [place.signal for place in named if place.signal is not None]
     return replace(
         row,
@@ -207,6 +216,12 @@ def _row(row: ModuleRow, module: nn.Module, known: Mapping[str, _Place], trained
         scatter=max((place.scatter for place in steps), default=None),
         signal_scatter=max((place.signal_scatter for place in named if place.signal_scatter is not None), default=None),
     )
+
+
+def _norm(row: ModuleRow, known: Mapping[str, _Place]) -> _Place | None:
+    """The place of a norm whose scales are 1 and shifts 0; None of other modules."""
+    moved = any(f"{row.name}.{part}" in known for part in ("scaled", "shifted"))
+    return None if row.scale is None or moved else known.get(row.name)
 
 
 def _again(name: str, module: str) -> bool:
