@@ -24,6 +24,7 @@ from freeness.network import (
     Pairs,
     Pass,
     Pooling,
+    PositionWise,
     Residual,
     Stream,
     Sum,
@@ -154,6 +155,28 @@ def test_the_table_of_layers_draws_a_network_at_its_own_widths():
     large = image_resnet((2, 2, 2, 2), 256, ends=(3, 4))
     fewer, runs = _few(large, shapes_behind(large, inputs(16, 64)))
     assert runs == 4 and max(fewer.values()) < 256 < large.weights[-1].sizes[0]
+
+
+def test_an_activation_behind_depthwise_taps_of_one_is_told_by_channels():
+    """Of few taps: 0 where a window of ReLU is, of which theory of wide layers makes .8 behind and 1.4 in front."""
+    relu = Activation(activation("relu"))
+    network = Network(
+        (
+            Convolution(3, 48, (3,), Gaussian(1.4), "circular"),
+            relu,
+            Convolution(48, 48, (3,), Gaussian(1.0), "circular", groups=48),
+            relu,
+            PositionWise(48, 48, Gaussian(1.4)),
+            Pooling(None),
+            Dense(48, 4, Gaussian(1.0)),
+        )
+    )
+    x = np.random.default_rng(0).standard_normal((1, 3, 8))
+    found = gradients(network, inputs=x)
+    assert_drawn(found, network, x, 30, 0.06)
+    given = gradients(network, inputs=np.repeat(x, 2, axis=0), cotangent=np.ones((2, 4)) / 2)
+    for one, other in zip(found, given, strict=True):  # of a sample each
+        assert other.gradient == pytest.approx(one.gradient, rel=0.3)
 
 
 def test_depthwise_taps_between_batch_norms_are_those_of_drawn_networks():

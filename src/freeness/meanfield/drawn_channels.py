@@ -24,7 +24,7 @@ from freeness.meanfield.drawn_weights import ChannelWeights, TrainedChannels, fi
 from freeness.meanfield.scatters import Noise, sums_channels
 from freeness.network import INPUT, Back, Network, Node, Normalisation, Pass, Weights, described, passed
 
-_RUNS = 4  # at least two, for their spread
+_RUNS, _LIGHT = 4, 2**22  # runs: at least two, for their spread; more while they move fewer numbers than that
 _SEED = 26
 _NUMBERS = 2**18  # channels times entries of a field
 _FEWEST, _MOST = 256, 2048  # channels
@@ -74,6 +74,29 @@ def normalises_batches(network: Network) -> bool:
     return any(isinstance(layer, Normalisation) and layer.kind == "batch" for layer in network.walk())
 
 
+def bends_channels(network: Network) -> bool:
+    """Whether an activation takes what depthwise weights make of a channel: of few taps that is not Gaussian.
+
+    Behind ReLU it is 0 where all of a window is, and what comes back depends on the derivatives in front.
+
+    Example:
+        >>> from freeness.network import mlp
+        >>> bends_channels(mlp(2, 3))
+        False
+    """
+    alone: set[str] = set()
+    for node in network.nodes:
+        operation = node.operation
+        if isinstance(operation, Weights):
+            if operation.groups == operation.sizes[0] > 1:
+                alone.add(node.name)
+        elif alone.intersection(node.inputs):
+            alone.add(node.name)
+            if operation.bends:
+                return True
+    return False
+
+
 def drawn_places(
     network: Network,
     points: Float[np.ndarray, "samples channels *positions"],
@@ -99,8 +122,9 @@ def drawn_places(
     wanted = (samples, channels_out, *positions)
     if cotangent is not None and cotangent.shape != wanted:
         raise InputError(f"expected a cotangent of the outputs' shape {wanted}, got {cotangent.shape}; correct it.")
-    drawn, count = _few(network, shapes) if rough else (_counts(network, shapes, (_FEWEST, _MOST)), _RUNS)
+    drawn, count = _few(network, shapes) if rough else (_counts(network, shapes, (_FEWEST, _MOST)), 0)
     held = sum(drawn[name] * _entries(shape) for name, shape in shapes.items())
+    count = count or int(np.clip(_LIGHT // held, _RUNS, _OFTEN))
     if held > _HELD:
         raise LargeError(
             f"expected a batch of at most {_HELD:,} numbers in all signals where its channels are drawn, got {held:,}; give "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -10,7 +11,14 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from freeness.errors import InputError
-from freeness.meanfield.drawn_channels import drawn_places, normalises_batches, shapes_behind
+from freeness.meanfield.drawn_channels import (
+    DrawnPlace,
+    LargeError,
+    bends_channels,
+    drawn_places,
+    normalises_batches,
+    shapes_behind,
+)
 from freeness.meanfield.samples import SampleMoments
 from freeness.meanfield.signal_records import check_norm
 from freeness.meanfield.walk import Compiled, compiled, reads
@@ -166,16 +174,25 @@ def _outputs(network: Network, inputs: ArrayLike) -> int:
 
 
 def _drawn(network: Network, inputs: ArrayLike, cotangent: ArrayLike | None) -> tuple[Gradient, ...] | None:
-    """By channels that are drawn, where a batch is coupled by operations that are followed so."""
-    if not normalises_batches(network):
+    """By channels that are drawn, where operations couple a batch, or channels depend on themselves; these of each sample."""
+    batch = normalises_batches(network)
+    if not (batch or bends_channels(network)):
         return None
     points = SampleMoments(inputs, network).points
-    found = drawn_places(network, points, None if cotangent is None else np.asarray(cotangent, dtype=float))
-    return (
-        None
-        if found is None
-        else tuple(Gradient(name, *place[:5], place.error, place.scales, place.shifts) for name, place in found.items())
-    )
+    given = None if cotangent is None else np.asarray(cotangent, dtype=float)
+    parts = [slice(None)] if batch or given is None else [slice(k, k + 1) for k in range(len(points))]
+    runs: list[dict[str, DrawnPlace] | None] = []
+    with suppress(*() if batch else (LargeError,)):
+        runs += [drawn_places(network, points[part], None if given is None else given[part]) for part in parts]
+    known = [run for run in runs if run is not None]
+    if not known:
+        return None
+    found: list[Gradient] = []
+    for name in known[0]:
+        mean = DrawnPlace(*np.mean([run[name][:-1] for run in known], axis=0).tolist())
+        error = mean.error / len(known) ** 0.5
+        found.append(Gradient(name, *mean[:5], error, mean.scales, mean.shifts))
+    return tuple(found)
 
 
 @dataclass(frozen=True, eq=False)

@@ -17,7 +17,7 @@ from numpy.typing import ArrayLike
 
 from freeness.errors import InputError
 from freeness.gaussian import has_closed_covariance
-from freeness.meanfield.drawn_channels import LargeError, drawn_places, normalises_batches
+from freeness.meanfield.drawn_channels import LargeError, bends_channels, drawn_places, normalises_batches
 from freeness.meanfield.gradient_walk import bent_signals
 from freeness.meanfield.pair_noises import BatchMoments, batch_scatters
 from freeness.meanfield.patches import in_patches
@@ -98,6 +98,11 @@ def loss_moments(
     if normalises_batches(network):
         drawn = _by_draws(network, inputs, cotangents)
         return _by_pairs(network, inputs, cotangents, slopes, _FEWEST) if drawn is None else drawn
+    if bends_channels(network):
+        with suppress(LargeError):
+            drawn = _by_draws(network, inputs, cotangents)
+            if drawn is not None:
+                return drawn
     with suppress(LargeError):
         return _by_pairs(network, inputs, cotangents, slopes, _FEW)
     with suppress(LargeError):
