@@ -19,7 +19,7 @@ import numpy as np
 from jaxtyping import Float
 
 from freeness.errors import InputError
-from freeness.meanfield.channel_noises import Channels, Formed, channel_noise, channel_scatters
+from freeness.meanfield.channel_noises import Channels, Formed, channel_noise, channel_scatters, spread_of
 from freeness.meanfield.drawn_weights import ChannelWeights, TrainedChannels, field_of, mixed
 from freeness.meanfield.scatters import Noise, sums_channels
 from freeness.network import INPUT, Back, Network, Node, Normalisation, Pass, Weights, described, passed
@@ -289,7 +289,11 @@ def _run(
             parts = way(gradient)
         if widths is not None:
             noises[node.name] = channel_noise(node, _around(node, values, ways, (gradient, parts), widths))
-            forms[node.name] = _formed(node, own[node.name], widths, given=node.name == last)
+            if isinstance(way, ChannelWeights):
+                forms[node.name] = _formed(node, own[node.name], widths, given=node.name == last)
+            else:
+                scales = np.square(_of_scales(values[node.name], gradient))
+                forms[node.name] = Formed(spread_of(scales) / widths[node.name])
         for name, part in zip(node.inputs, parts, strict=True):
             if part is not None:
                 back[name] = back[name] + part if name in back else part
@@ -350,8 +354,13 @@ def _of_affine(value: np.ndarray, gradient: np.ndarray | None, samples: int) -> 
     """Of a scale 1 and a shift 0 of each channel: Σ (Σ g x)² and Σ (Σ g)², for one sample."""
     if gradient is None:
         return 0.0, 0.0
-    scales, shifts = (array.reshape(len(value), -1).sum(axis=1) for array in (gradient * value, gradient))
-    return _square(scales) / samples, _square(shifts) / samples
+    shifts = gradient.reshape(len(gradient), -1).sum(axis=1)
+    return _square(_of_scales(value, gradient)) / samples, _square(shifts) / samples
+
+
+def _of_scales(value: np.ndarray, gradient: np.ndarray) -> np.ndarray:
+    """Σ g x of each channel."""
+    return (gradient * value).reshape(len(value), -1).sum(axis=1)
 
 
 def _likeness(value: np.ndarray) -> float:

@@ -94,7 +94,13 @@ def departing(operation: Operation, around: Around) -> Departing:
     """
     count = len(around.streams)
     gains = tuple(around.shares(operation.sums).tolist()) if count > 1 else (float(operation.fixed is None),) * count
-    return Departing(gains, (0.0, 0.0), (0.0,) * count, around.excess[0] if count else GAUSSIAN)
+    own = 0.0 if operation.fixed is None else of_scales(around)
+    return Departing(gains, (0.0, 0.0), (0.0,) * count, around.excess[0] if count else GAUSSIAN, None, own)
+
+
+def of_scales(around: Around) -> float:
+    """Of squared gradients of a norm's scales: t = Σ_p g_p x_p has E t⁴/(E t²)² - 1 = 2 + 6·tr (ΓQ)²/(tr ΓQ)² (Isserlis)."""
+    return (2 + 6 * participation(around.value, around.gamma)) / (around.stream.features or np.inf)
 
 
 @singledispatch

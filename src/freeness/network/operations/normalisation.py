@@ -11,7 +11,7 @@ import numpy as np
 from freeness.errors import InputError, is_size
 from freeness.network.along import along_front
 from freeness.network.channelwise import ChannelPass, passed
-from freeness.network.departures import TINY, Around, Departing, departing, participation, row_shares, turned
+from freeness.network.departures import TINY, Around, Departing, departing, of_scales, participation, row_shares, turned
 from freeness.network.derivatives import GivenMap, Pass, diagonal, given
 from freeness.network.lengths import own_sizes
 from freeness.network.moments import Pairs, Step, Stream, alone, backward, backward_pairs, forward, sides
@@ -292,18 +292,14 @@ def _given_batch(layer: Normalisation, x: np.ndarray, at: Pass) -> GivenMap:
 
 @departing.register
 def _(layer: Normalisation, around: Around) -> Departing:
-    """It ends all departures of mean squares; of tr ΓQ, Q of entries whose own sizes are fixed, that over that of free sizes.
-
-    Gradients t = Σ_p g_p x_p of scales have E t⁴/(E t²)² - 1 = 2 + 6·tr (ΓQ)²/(tr ΓQ)², of Gaussian g and x.
-    """
+    """It ends all departures of mean squares; of tr ΓQ, Q of entries whose own sizes are fixed, that over that of free sizes."""
     gamma, value = around.gamma, around.value
     size, weighed = float((gamma * value).sum()), 0.0
     if size > 0:
         share = row_shares(value, gamma)
         apart = (gamma / size - np.diag(share / np.maximum(np.diagonal(value), TINY))) @ value
         weighed = float(max((apart * apart.T).sum(), 0.0) / participation(value, gamma)) ** 0.5
-    own = (2 + 6 * participation(value, gamma)) / (around.stream.features or np.inf)
-    return Departing((0.0,), (0.0, 0.0), (0.0,), around.excess[0], (weighed,), own)
+    return Departing((0.0,), (0.0, 0.0), (0.0,), around.excess[0], (weighed,), of_scales(around))
 
 
 @turned.register
