@@ -38,6 +38,8 @@ def redrawn(model: nn.Module, how: str) -> None:
             nn.init.xavier_uniform_(layer.weight)
         elif how == "orthogonal":
             nn.init.orthogonal_(layer.weight, 2**0.5)
+        elif how == "fan out" and not isinstance(layer, nn.Linear):
+            nn.init.kaiming_normal_(layer.weight, mode="fan_out", nonlinearity="relu")
     if how == "small head":
         layers[-1].weight.data.div_(layers[-1].weight[0].numel() ** 0.5)
     elif how == "zero head":
@@ -48,7 +50,7 @@ def redrawn(model: nn.Module, how: str) -> None:
             nn.init.zeros_(ends[-1].weight)
 
 
-SOUND = ("torch", "he", "xavier", "orthogonal", "small head", "zero head", "zero branches")
+SOUND = ("torch", "he", "xavier", "orthogonal", "small head", "zero head", "zero branches", "fan out")
 
 
 def planted(model: nn.Module, draw: random.Random) -> Iterator[tuple[str, str, Callable[[], None]]]:

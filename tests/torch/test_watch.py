@@ -14,6 +14,7 @@ from torch import nn
 from torch.nn import functional
 
 from freeness.advice import StepCheck, WatchRecord, odd_layer
+from freeness.advice.layer_peers import odd_weights
 from freeness.errors import InputError
 from freeness.torch import JsonLines, Watch, batch_of, critical_rate
 from freeness.torch.measured.hessian_products import drawn_direction, hessian_product
@@ -609,6 +610,23 @@ def test_a_gain_that_is_set_wrongly_and_a_layer_at_zero_are_named_behind_the_fir
     functional.cross_entropy(model(x), (x[:, 0] > 0).long()).backward()
     optimizer.step()
     assert next(one.place for one in watch.step((x, (x[:, 0] > 0).long())) if one.kind == "layer") == place
+
+
+@pytest.mark.parametrize("mode", ["fan_in", "fan_out"])
+def test_kernels_of_several_sizes_that_are_drawn_by_one_rule_are_sound_and_the_one_that_leaves_it_is_named(mode):
+    """As in an EfficientNet, whose depthwise kernels are five wide: by their outputs alone these seem five times too small."""
+    torch.manual_seed(0)
+    widths = ((16, 3, 24), (24, 5, 40), (40, 5, 40), (40, 3, 80))
+    blocks = [
+        nn.Sequential(nn.Conv2d(a, 4 * a, 1), nn.Conv2d(4 * a, 4 * a, k, groups=4 * a), nn.Conv2d(4 * a, b, 1))
+        for a, k, b in widths
+    ]
+    model = nn.Sequential(*blocks)
+    for layer in (one for block in blocks for one in block):
+        nn.init.kaiming_normal_(layer.weight, mode=mode)
+    assert odd_weights(drawn_weights(model)) is None
+    blocks[1][1].weight.data.mul_(10)
+    assert odd_weights(drawn_weights(model)).place == "1.1"
 
 
 def test_a_branch_that_lacks_the_scale_of_the_others_is_named():

@@ -48,7 +48,7 @@ def drawn_weights(model: nn.Module) -> list[DrawnWeights]:
                 rows = weight.shape[0] if weight.ndim > 1 else 1
                 each = weight.numel() // rows
                 turned = isinstance(module, nn.ConvTranspose1d | nn.ConvTranspose2d | nn.ConvTranspose3d)
-                fans = (rows, each) if turned else (each, rows)
+                fans = (rows, each) if turned else (each, rows * weight.shape[2:].numel())  # as torch counts them
                 found.append(DrawnWeights(name, tensor, _rms(weight), *fans, vector=weight.ndim < 2, table=table))
     return found
 
