@@ -5,7 +5,7 @@ from dataclasses import replace
 import jsonschema
 import pytest
 
-from freeness.advice import FreenessOutcome
+from freeness.advice import ActivationRow, AttentionRow, FreenessOutcome, LayerTable, ModuleRow, SumRow, TensorRow
 from freeness.show import SCHEMA_VERSION, schema, schema_text, to_json
 from freeness.spectra import FreenessTest, Word
 
@@ -39,6 +39,13 @@ def test_documents_of_every_kind_validate(analysis, validator):
     validator.validate(to_json(replace(analysis, fisher=uncovered, chain=(), uncovered=("a gate",))))
     validator.validate(to_json(replace(analysis, freeness=FreenessOutcome(FreenessTest(WORDS), "", 0.1))))
     validator.validate(to_json(replace(analysis, learning_rate=infinite)))
+
+
+def test_a_table_with_rows_of_every_kind_validates(analysis, validator):
+    fc = ModuleRow("fc", "Linear", 1.0, 0.0, 0.1, 0.1, 8, 1, True, (TensorRow("fc.weight", 8, 0.1, 0.2),))
+    relu, gate = ActivationRow("1", "relu", 0.5, 0.25, 8), ActivationRow("2", "gate", 0.5, 0.25)
+    table = LayerTable(1.0, (fc,), (relu, gate), (SumRow("3", 0.3, None, 0.3),), (AttentionRow("4", 0.9, 4.0),))
+    validator.validate(to_json(replace(analysis, layers=table)))
 
 
 def test_every_object_names_all_its_fields_and_allows_no_other():
