@@ -191,6 +191,13 @@ POOLED = Network(
         Dense(48, 48, Gaussian(1.0)),
     )
 )
+NORMED = Network(
+    (
+        *(Dense(40, 160, Gaussian(1.4)), TANH, Normalisation("layer")),
+        *(Dense(160, 160, Gaussian(1.4)), RELU, Normalisation("rms")),
+        Dense(160, 160, Gaussian(1.0)),
+    )
+)
 STRIDED = Network(
     (
         Convolution(3, 48, (3, 3), Gaussian(1.4), "zeros"),
@@ -211,14 +218,16 @@ STRIDED = Network(
         (DROPPED, (8, 40)),
         (DROPPED_TANH, (8, 40)),
         (POOLED, (2, 3, 6)),
+        (NORMED, (8, 40)),
     ],
-    ids=["residual", "strided", "dropped", "dropped behind tanh", "max pooling"],
+    ids=["residual", "strided", "dropped", "dropped behind tanh", "max pooling", "norms"],
 )
 def test_gradients_of_squared_errors_along_graphs_are_those_of_drawn_networks(network, shape):
     """Skip and branch bring back gradients that lie along one signal; a position is seen by P'/P windows a tap.
 
     Masks make α larger, by how large signals are on both sides: else the first layer's are 4 times too small. What they leave
     of the gradient is as large as the signal, and largest entries are chosen where it is: else .7 of ReLU, 1.3 of tanh.
+    Nothing along a signal passes a norm: else weights in front of one are told 1 + outputs/channels times too large.
     """
     rng, seen, told = np.random.default_rng(3), [], []
     x = torch.tensor(rng.standard_normal(shape) + 0.7 * rng.standard_normal(shape[1:]))
@@ -232,6 +241,15 @@ def test_gradients_of_squared_errors_along_graphs_are_those_of_drawn_networks(ne
     scatter = np.std(np.log(np.array(seen) / told), axis=0) / len(seen) ** 0.5
     assert scatter.max() < 0.15
     assert (np.abs(np.log(np.mean(seen, axis=0) / np.mean(told, axis=0))) < 0.1 + 2 * scatter).all()
+
+
+def test_masks_of_whole_channels_under_squared_errors_are_refused():
+    first, x = Convolution(3, 48, (3,), Gaussian(1.4), "zeros"), RNG.standard_normal((3, 3, 6))
+    network = Network((first, TANH, Dropout(0.5, channels=True), Pooling(None), Dense(48, 48, Gaussian(1.0))))
+    error = RNG.standard_normal((3, 48))
+    assert loss_moments(network, x, error)[0].weights > 0
+    with pytest.raises(InputError, match="whole channels"):
+        loss_moments(network, x, error / 20, np.ones(3))
 
 
 def test_averages_of_averages_are_one():

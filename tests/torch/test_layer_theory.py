@@ -109,6 +109,59 @@ def test_what_positions_have_in_common_and_masks_are_told(rate):
     assert (np.abs(found.mean(0) - 1) < 0.1 + 2.5 * found.std(0, ddof=1) / len(found) ** 0.5).all(), found.mean(0)
 
 
+class Functional(nn.Module):
+    """Dropout by functions: as torch advises, and what is called in training alone."""
+
+    def __init__(self, way):
+        super().__init__()
+        self.way, self.inner, self.head = way, nn.Linear(20, 120), nn.Linear(120, 5)
+
+    def forward(self, x):
+        h = torch.relu(self.inner(x))
+        if self.way == "usual":
+            h = functional.dropout(h, 0.5, self.training)
+        elif self.training:
+            h = functional.dropout(h, 0.5) if self.way == "alone" else h * 2 * (torch.rand(len(h), 1) > 0.5)
+        return self.head(h)
+
+
+def test_functions_that_drop_are_told_and_what_training_alone_draws_is_refused():
+    generator = torch.Generator().manual_seed(0)
+    x, y = torch.randn(40, 20, generator=generator), torch.randint(0, 5, (40,), generator=generator)
+    how = AnalyzeOptions(training=True, only=("layers",))
+    told = [
+        [row.gradient / (row.gradient_predicted or 0.0) for row in analyze(model, (x, y), how).layers]
+        for model in (drawn(lambda: Functional("usual"), seed) for seed in range(4))
+    ]
+    assert np.abs(np.mean(told, axis=0) - 1).max() < 0.2
+    for way, word in (("alone", "dropout in training alone"), ("path", "rand in training alone")):
+        assert word in analyze(drawn(lambda way=way: Functional(way), 0), (x, y), how).layers.refused
+
+
+def test_masks_of_whole_positions_are_refused():
+    model = nn.Sequential(nn.Linear(20, 30), nn.Dropout1d(0.5), nn.Flatten(), nn.Linear(90, 5))
+    x, y = torch.randn(8, 3, 20), torch.randint(0, 5, (8,))
+    refused = analyze(model, (x, y), AnalyzeOptions(training=True, only=("layers",))).layers.refused
+    assert "whole positions" in refused
+
+
+def test_a_mean_of_a_tensor_beside_the_signal_is_none_behind_a_layer_norm():
+    class Shifted(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.first, self.shift, self.norm = nn.Linear(20, 120), nn.Parameter(torch.ones(120)), nn.LayerNorm(120)
+            self.head = nn.Linear(120, 5)
+
+        def forward(self, x):
+            return self.head(self.norm(self.first(x) + self.shift))
+
+    generator = torch.Generator().manual_seed(1)
+    x, y = torch.randn(12, 20, generator=generator), torch.randint(0, 5, (12,), generator=generator)
+    tables = [table_of(drawn(Shifted, seed), x, lambda f: functional.cross_entropy(f, y)) for seed in range(4)]
+    ratios = [table[0].gradient / table[0].gradient_predicted for table in tables]
+    assert np.mean(ratios) == pytest.approx(1, abs=0.2)
+
+
 def test_second_derivatives_of_squared_errors_are_exact_and_of_absolute_ones_zero():
     f = torch.tensor([[1.0, -2.0]])
     gradient, curved = OutputLoss(f, lambda found: found.square().mean()).derivatives()

@@ -13,6 +13,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from freeness import InputError
 from freeness.torch import AnalyzeOptions, analyze, batch_of, batch_sharpness, own_loss
+from freeness.torch.loss.loss_modules import loss_modules
 from tests.torch.models import gauss_newton
 
 GENERATOR = torch.Generator().manual_seed(0)
@@ -290,3 +291,16 @@ def test_hooks_and_a_replaced_forward_see_what_the_model_returns() -> None:
         assert one is not None and type(one.model).__name__ == "Unlabelled" and len(model._forward_hooks) < 2
         noisy = [one.model.train(mode)(X) for mode in (False, False, True)]
         assert torch.equal(noisy[0], noisy[1]) and not torch.equal(noisy[0], noisy[2])
+
+
+def test_a_critic_that_a_plain_object_holds_is_reached():
+    class Game:
+        def __init__(self):
+            self.maker, self.critic, self.data = nn.Linear(2, 2), nn.BatchNorm1d(2), list(range(10**6))
+
+        def loss(self, outputs, _):
+            return -self.critic(outputs).mean()
+
+    game = Game()
+    for loss in (game.loss, lambda outputs, targets: game.loss(outputs, targets)):
+        assert loss_modules(loss, game.maker) == [game.critic]

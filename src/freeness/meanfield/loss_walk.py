@@ -27,6 +27,7 @@ from freeness.network import (
     INPUT,
     Activation,
     Attention,
+    Dropout,
     Embedding,
     Network,
     Node,
@@ -38,6 +39,7 @@ from freeness.network import (
     along_front,
     backward_pairs,
     beyond,
+    described,
     known_by_weights,
     sides,
     spread_front,
@@ -45,6 +47,7 @@ from freeness.network import (
 
 _MOST = 6_000_000  # numbers that are held, of Σ as of Γ: beyond, a prediction of the table takes seconds
 _FEW, _FEWEST = 8, 2  # samples that are followed where not all fit: rather with all pairs of positions, and at least
+_SMALL = 0.05  # of Γ, what theory of whole channels' masks may leave out
 _SOME = 0.8  # of the numbers, where only some samples are followed
 _UNEVEN = 0.3  # relative spread of squared norms that is left out for speed
 
@@ -314,6 +317,15 @@ def _same_entries(shape: tuple[int, ...], groups: int) -> np.ndarray:
     return one * np.eye(math.prod(half)).reshape(*half, *half)
 
 
+def _check_small(along: float, whole: float, operation: Operation) -> None:
+    """Refuse masks of whole channels where much of a gradient lies along its signal: a mask is in all of its positions."""
+    if along > _SMALL * whole:
+        raise InputError(
+            f"expected {described(operation)} with masks of its own at each position, got those of whole channels under a loss "
+            "whose gradients follow the signal; measure the layers."
+        )
+
+
 class _Gradient(NamedTuple):
     """Γ of all pairs, and ``along`` α: the gradient of a sample is α times its signal, and what is independent of it.
 
@@ -333,6 +345,8 @@ class _Gradient(NamedTuple):
     def beyond(self, operation: Operation, given: Pairs, stream: Stream, behind: Stream) -> np.ndarray | float:
         """What Γ in front of an operation has beyond that of independent gradients; factors that differ add to same entries."""
         found = beyond(operation, self.along, given, stream, behind)
+        if isinstance(operation, Dropout) and operation.channels and stream.groups > 1:
+            _check_small(np.abs(found).max(), np.abs(self.gamma).max(), operation)
         if not self.spread.any():
             return found
         apart = beyond(operation, np.sqrt(self.spread), given, stream, behind)

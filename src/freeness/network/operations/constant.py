@@ -78,12 +78,13 @@ def _(operation: Constant, streams: tuple[Stream, ...]) -> tuple[Stream, Step]:
     def step(pairs: Pairs) -> Pairs:
         lead = pairs.value.shape[:2]
         drawn = one if like.standard else np.where(one > 0, gram, 0.0)
-        own = drawn if operation.trained else 0 * gram
+        trains = drawn if operation.trained else 0 * gram
         return Pairs(
-            np.broadcast_to(gram, (*lead, *gram.shape)), np.broadcast_to(own, (*lead, *gram.shape)), pairs.rows
+            np.broadcast_to(gram, (*lead, *gram.shape)), np.broadcast_to(trains, (*lead, *gram.shape)), pairs.rows
         )
 
-    means = np.broadcast_to(np.reshape(operation.means, shape), (count, *shape)) if operation.means and shape else None
+    own = operation.means if shape or operation.count == 1 else np.mean(operation.means or 0.0)
+    means = np.resize(own, (count, *shape)) if operation.means else None
     after = like._replace(
         second=np.broadcast_to(gram, (count, *gram.shape)),
         growth=np.zeros((count, *shape)),

@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 
 from freeness.errors import InputError, is_size
-from freeness.network.along import along_front
+from freeness.network.along import along_front, beyond
 from freeness.network.channelwise import ChannelPass, passed
 from freeness.network.departures import TINY, Around, Departing, departing, of_scales, participation, row_shares, turned
 from freeness.network.derivatives import GivenMap, Pass, diagonal, given
@@ -78,22 +78,30 @@ def _(layer: Normalisation, stream: Stream) -> tuple[np.ndarray, np.ndarray]:
     return centre, np.sqrt(square - centre**2 + layer.epsilon)
 
 
+_Ends = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
+
+
+def _centred(layer: Normalisation, stream: Stream, array: np.ndarray, ends: _Ends) -> np.ndarray:
+    """Products of signals behind the norm, of those in front; ``ends``: a number of samples at both ends of a product."""
+    centre, size = own_sizes(layer, stream)
+    means = np.zeros(size.shape) if stream.mean is None else stream.mean()
+    (left, right), (first, second), (a, b) = ends(size), ends(means), ends(centre)
+    found: np.ndarray = (array - first * b - a * second + a * b) / (left * right)
+    return found
+
+
 def _own(layer: Normalisation, stream: Stream) -> tuple[Stream, Step]:
     """Each sample by its own mean and variance over neurons."""
     (centre, size), mean, groups = own_sizes(layer, stream), stream.mean, stream.groups
     means = np.zeros(size.shape) if mean is None else mean()
 
-    def centred(array: np.ndarray, ends: Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]) -> np.ndarray:
-        (left, right), (first, second), (a, b) = ends(size), ends(means), ends(centre)
-        return (array - first * b - a * second + a * b) / (left * right)
-
     def step(pairs: Pairs) -> Pairs:
         left, right = sides(size, pairs.rows, groups)
-        value = centred(pairs.value, lambda array: sides(array, pairs.rows, groups))
+        value = _centred(layer, stream, pairs.value, lambda array: sides(array, pairs.rows, groups))
         return Pairs(value, pairs.theta / (left * right), pairs.rows)
 
     after = stream._replace(
-        second=centred(stream.second, lambda array: alone(array, groups)),
+        second=_centred(layer, stream, stream.second, lambda array: alone(array, groups)),
         growth=stream.growth / size**2,
         mean=None if mean is None else lambda: (means - centre) / size,
         latent=None,
@@ -312,3 +320,21 @@ def _(layer: Normalisation, size: Callable[[int], float], count: int) -> tuple[t
 def _(layer: Normalisation, number: int, streams: tuple[Stream, ...], behind: Stream, along: np.ndarray) -> np.ndarray:
     """None along its input."""
     return np.zeros(streams[0].variance.shape)
+
+
+@beyond.register
+def _(layer: Normalisation, along: np.ndarray, given: Pairs, stream: Stream, behind: Stream) -> np.ndarray | float:
+    """Of a gradient α x̂ nothing passes a norm of x̂'s own length: α² x̂·x̂/s² is taken out of Γ.
+
+    Where a norm has the length of all positions together only their mean is, which is left in.
+    """
+    if layer.kind == "batch" or layer.positions:
+        return 0.0
+
+    def ends(array: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        return sides(array, given.rows, stream.groups)
+
+    (left, right), (first, second) = ends(along), ends(own_sizes(layer, stream)[1])
+    value = _centred(layer, stream, given.value, ends)
+    taken: np.ndarray = -left * right * value / (first * second) * (stream.features or 0)
+    return taken

@@ -304,11 +304,12 @@ def _watched(
     if isinstance(one, Whole):  # theory knows one output
         return table
     try:
-        with cut_off(stages.within(_THEORY)):
+        with cut_off(deadline := stages.within(_THEORY)):
             return with_theory(table, traced, x, outputs, training=training)
     except (InputError, ArithmeticError, MemoryError, RuntimeError, TimeUp) as error:
         _LOG.info("no theory of the layers: %s", brief(error))
-        return replace(table, refused=stages.cut if isinstance(error, TimeUp) else f"it stopped with {brief(error)}.")
+        why = stages.cut(deadline) if isinstance(error, TimeUp) else f"it stopped with {brief(error)}."
+        return replace(table, refused=why)
 
 
 def _judged(

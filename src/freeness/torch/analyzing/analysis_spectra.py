@@ -189,9 +189,9 @@ def solved_or_drawn(
     left = max(drawing.deadline - time.monotonic(), 0.0)
     ends = drawing.deadline - min(drawing.reserve, _KEPT * left)
     try:
-        found = predicted_spectra(traced, signals, sample, ends, lambda: stages.cut)
+        found = predicted_spectra(traced, signals, sample, ends, stages.cut)
     except TimeUp:
-        found = with_drawn(Predicted(None, None, stages.cut), traced, sample, drawing)
+        found = with_drawn(Predicted(None, None, stages.cut()), traced, sample, drawing)
         if found.jacobian is None:
             raise
         return found
@@ -322,4 +322,4 @@ def compared(predicted: Prediction | None, measured: Measurement | Lost, reason:
         return Comparison(predicted, measured, None, str(error))
     except TimeUp:
         known = "largest" in vars(predicted)
-        return Comparison(predicted if known else replace(predicted, outputs=0), measured, None, stages.cut)
+        return Comparison(predicted if known else replace(predicted, outputs=0), measured, None, stages.cut())

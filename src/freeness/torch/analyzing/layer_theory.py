@@ -11,7 +11,6 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
-from torch.nn.modules.dropout import _DropoutNd
 
 from freeness.advice import LayerTable, ModuleRow
 from freeness.errors import FreenessError, InputError
@@ -19,6 +18,7 @@ from freeness.meanfield import loss_moments
 from freeness.network import INPUT
 from freeness.spectra import realised_gradients
 from freeness.torch.loss.output_hessian import OutputHessian
+from freeness.torch.model.random_calls import only_in_training
 from freeness.torch.model.state import trained_parameters
 from freeness.torch.record.layout import size_of
 from freeness.torch.record.signals import neurons_of
@@ -30,6 +30,7 @@ _ROUNDED = 1e-4  # relative departures that single precision makes
 _MOST = 20_000_000  # numbers of the given maps of one layer
 _AROUND = "what this forward pass fixed (softmax weights and their derivative, slopes, norms), with random weights over channels"
 _RUNNING = "expected batch normalisation by the batch, got running statistics; take training mode."
+_ALONE = "expected random calls that eval mode makes too, got {} in training alone; call them in both modes, as nn.Dropout does."
 _BATCHES = "expected batch normalisation by running statistics, got those of the batch; take eval mode."
 
 
@@ -84,8 +85,7 @@ def with_theory(
         inputs: the batch as the model takes it.
         outputs: with their loss.
         training: whether the table was measured in training mode (None: each module in its own), where batch normalisation has
-            the statistics of the batch, and dropout has masks. Those on attention weights are not in the theory: what they may
-            add to a branch counts as scatter.
+            the statistics of the batch, and dropout has masks. Those on attention weights are not in the theory.
 
     Example:
         >>> from freeness.torch import observe, trace
@@ -97,9 +97,10 @@ def with_theory(
     """
     if not table or not trace.complete or trace.together:
         return table
-    masked, refused = _masked(trace.model, training), ""
+    masked, refused = _masked(trace, training), ""
+    alone = only_in_training(trace.model, inputs, training) if _trained(trace.model, training) else ()
     for way, batches in ((_of_wide_layers, True), (_of_this_pass, False)):
-        departs = _otherwise(trace, training, batches=batches)
+        departs = _otherwise(trace, training, batches=batches) or (_ALONE.format(", ".join(alone)) if alone else "")
         try:
             if departs:
                 raise InputError(departs)
@@ -161,10 +162,15 @@ def _otherwise(trace: Trace, training: bool | None, *, batches: bool) -> str:
     return next(filter(None, map(departs, trace.model.modules())), "")
 
 
-def _masked(model: nn.Module, training: bool | None) -> set[nn.Module]:
-    """All modules in training mode, where some of them drop; a function that drops is called in the module around it."""
-    trained = {module for module in model.modules() if (module.training if training is None else training)}
-    return trained if any(isinstance(one, _DropoutNd) and one.p > 0 for one in trained) else set()
+def _trained(model: nn.Module, training: bool | None) -> set[nn.Module]:
+    """The modules in training mode."""
+    return {module for module in model.modules() if (module.training if training is None else training)}
+
+
+def _masked(trace: Trace, training: bool | None) -> set[nn.Module]:
+    """The same of a model that drops; a function that drops is called in the module around it."""
+    drops = any(operation.kind == "dropout" for operation in trace.operations)
+    return _trained(trace.model, training) if drops else set()
 
 
 def _inputs(trace: Trace, inputs: Tensor) -> np.ndarray:

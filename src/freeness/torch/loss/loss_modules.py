@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import types
-from collections.abc import Callable, Iterator
+from collections import deque
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from functools import partial
+from itertools import islice
 from typing import Any
 
 from torch import nn
@@ -14,6 +16,8 @@ from freeness.torch.model.attributes import attributes_kept
 from freeness.torch.model.state import standing
 
 _DEEP = 4  # functions and objects one inside the other that are looked through
+_ALL = 10_000  # things that are looked at in all
+_MANY = 1000  # entries of a container, and attributes of an object, that are looked at
 
 
 def loss_modules(loss: object, model: nn.Module) -> list[nn.Module]:
@@ -25,7 +29,7 @@ def loss_modules(loss: object, model: nn.Module) -> list[nn.Module]:
         True
     """
     own = set(map(id, model.modules()))
-    found = {id(one): one for one in _reached(loss, _DEEP)}
+    found = {id(one): one for one in _reached(loss)}
     return [one for key, one in found.items() if key not in own]
 
 
@@ -48,12 +52,18 @@ def loss_kept(loss: object, model: nn.Module) -> Iterator[None]:
         yield
 
 
-def _reached(value: Any, deep: int) -> Iterator[nn.Module]:
-    if isinstance(value, nn.Module):
-        yield value
-    elif deep > 0:
-        for inner in _inside(value):
-            yield from _reached(inner, deep - 1)
+def _reached(loss: Any) -> Iterator[nn.Module]:
+    """The nearest first."""
+    waiting, seen = deque([(loss, _DEEP)]), dict[int, Any]()
+    while waiting and len(seen) < _ALL:
+        value, deep = waiting.popleft()
+        if id(value) in seen:
+            continue
+        seen[id(value)] = value  # held, so that its id is not given again
+        if isinstance(value, nn.Module):
+            yield value
+        elif deep:
+            waiting.extend((inner, deep - 1) for inner in _inside(value))
 
 
 def _inside(value: Any) -> Iterator[Any]:
@@ -66,15 +76,15 @@ def _inside(value: Any) -> Iterator[Any]:
         case types.FunctionType() if not str(value.__module__).startswith("torch."):
             yield from (cell.cell_contents for cell in value.__closure__ or () if _is_filled(cell))
             yield from (value.__globals__[name] for name in _names(value.__code__) if name in value.__globals__)
-            yield from value.__defaults__ or ()
+            yield from (*(value.__defaults__ or ()), *(value.__kwdefaults__ or {}).values())
         case list() | tuple():
-            yield from value
+            yield from value[:_MANY]
         case dict():
-            yield from value.values()
-        case type() | types.ModuleType():
+            yield from islice(value.values(), _MANY)
+        case type() | types.ModuleType() | types.FunctionType() | types.BuiltinFunctionType():
             return
-        case Callable() if hasattr(value, "__dict__"):
-            yield from vars(value).values()
+        case _ if hasattr(value, "__dict__") and not type(value).__module__.startswith("torch"):
+            yield from islice(vars(value).values(), _MANY)
         case _:
             return
 

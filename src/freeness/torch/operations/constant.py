@@ -73,15 +73,15 @@ def _given(entries: np.ndarray) -> tuple[tuple[tuple[float, ...], ...], tuple[fl
     Of drawn ones correlations and means over n channels are 0 ± 1/√n.
     """
     channels, count = entries.shape
-    if not 1 < count <= _PLACES:
+    if count > _PLACES:
         return (), ()
     gram, means = entries.T @ entries / channels, entries.mean(axis=0)
     sizes = np.sqrt(np.diagonal(gram))
     beyond = min(_SURE / channels**0.5, 1.0 - _SAME)
     uneven = np.ptp(sizes) > beyond * sizes.max()
-    if not uneven and (np.abs(np.triu(gram, 1)) <= beyond * np.outer(sizes, sizes)).all():
-        return (), ()
     centred = (np.abs(means) <= beyond * sizes).all()
+    if centred and not uneven and (np.abs(np.triu(gram, 1)) <= beyond * np.outer(sizes, sizes)).all():
+        return (), ()
     return tuple(tuple(map(float, row)) for row in gram), () if centred else tuple(map(float, means))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from freeness.network import Dropout
 from freeness.torch.operations.kind import Kind, Unread
+from freeness.torch.record.layout import holds
 from freeness.torch.record.steps import DropoutStep
 from freeness.torch.record.walk import Asked, Signal
 
@@ -29,6 +30,8 @@ def read(asked: Asked) -> Signal:
     if "alpha" in asked.name:
         raise Unread("its masks do not keep the mean")
     signal, channels = walk.settled(given), asked.name.startswith("feature")
+    if channels and (len(signal.layout) < 2 or not holds(signal.layout[1], "channels")):
+        raise Unread("its masks are of whole positions or samples")
     compute = DropoutStep(rate, channels)
     return walk.add(name, [signal], compute, lambda: Dropout(rate, name, channels), signal.place.typing, signal.dims)
 

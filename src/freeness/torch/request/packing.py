@@ -136,11 +136,14 @@ def packed(model: nn.Module, batch: Batch) -> tuple[nn.Module, Shaped[Tensor, "s
 
 
 def _varying(batch: Batch, values: list[Any], labels: list[bool]) -> list[bool]:
-    """Which arguments differ from sample to sample; of one sample those whose entries do."""
+    """Which arguments differ from sample to sample; of one sample all but a mask of ones or zeros."""
 
     def held(value: Any, label: bool) -> bool:
         whole = not label and not value.is_floating_point() and not value.is_complex() and value.numel() > 0
-        return whole and bool((value == (value[:1] if batch.count > 1 else value.reshape(-1)[:1])).all())
+        if not whole or value.layout is not torch.strided:
+            return False
+        first = value[:1] if batch.count > 1 else value.reshape(-1)[:1]
+        return bool((value == first).all()) and (batch.count > 1 or int(first) in (0, 1))
 
     rows = [batch.has_rows(value) for value in values]
     varying = [row and not held(value, label) for value, label, row in zip(values, labels, rows, strict=True)]

@@ -150,7 +150,7 @@ class Stages:
             self._ended = INTERRUPTED
             return self._lost(stage, self._ended, start)
         except TimeUp:
-            return self._lost(stage, self.cut, start)
+            return self._lost(stage, self.cut(), start)
         except (OverflowError, FloatingPointError):  # the caller says what that means of a spectrum
             raise
         except (ArithmeticError, MemoryError, RuntimeError) as error:
@@ -179,14 +179,10 @@ class Stages:
         """What is said of that for which the time is over."""
         return f"the budget of {self.seconds:g} s ran out; {self._more}"
 
-    @property
-    def cut(self) -> str:
-        """The same of what was stopped now, which had a share of the time where more is left."""
-        return (
-            self.late
-            if time.monotonic() > self._end or self.deadline > self._end - _NEAR
-            else f"its share of {self.late}"
-        )
+    def cut(self, deadline: float | None = None) -> str:
+        """The same of what was stopped now, which had a share of the time where more is left; its deadline, or the stage's."""
+        own = self.deadline if deadline is None else deadline
+        return self.late if time.monotonic() > self._end or own > self._end - _NEAR else f"its share of {self.late}"
 
     def _reason(self, stage: Stage, *, vital: bool) -> str:
         """Why a stage does not run; "" where it does."""

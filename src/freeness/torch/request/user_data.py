@@ -318,7 +318,11 @@ def _form(batch: Batch, model: nn.Module) -> Callable[[Batch], Batch]:
 
 def check_rows(batch: Batch, model: nn.Module) -> None:
     """Refuse rows that a model takes together only, as the nodes of one graph; it does not take some of them."""
-    if _runs(batch.part(0, _TRIED), model) or not _runs(batch, model):
+    try:
+        some = batch.part(0, _TRIED)
+    except RuntimeError:  # a sparse or nested tensor, which is refused as such
+        return
+    if _runs(some, model) or not _runs(batch, model):
         return
     raise InputError(
         f"expected samples that {type(model).__name__} takes one by one, got {batch.count} rows that it takes together only; "
