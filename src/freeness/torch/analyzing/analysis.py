@@ -286,9 +286,8 @@ def _watched(
     traced: Trace, data: tuple[Tensor, Tensor], fitted: _Fitted, training: bool | None, stages: Stages
 ) -> LayerTable | Lost:
     """What every module does to signal and gradient of a batch, in the mode of the curvature; it never costs the rest."""
-    (x, y), (one, loss) = data, fitted
+    (x, y), (one, loss), seen = data, fitted, list[Tensor]()
     criterion = loss_function(loss)
-    seen: list[Tensor] = []
 
     def value() -> Tensor:
         outputs = run(one, x)
@@ -303,8 +302,9 @@ def _watched(
         return Lost(str(error) if isinstance(error, InputError) else brief(error))
     if isinstance(one, Whole):  # theory knows one output
         return table
+    deadline = stages.within(_THEORY)
     try:
-        with cut_off(deadline := stages.within(_THEORY)):
+        with cut_off(deadline):
             return with_theory(table, traced, x, outputs, training=training)
     except (InputError, ArithmeticError, MemoryError, RuntimeError, TimeUp) as error:
         _LOG.info("no theory of the layers: %s", brief(error))
