@@ -28,7 +28,7 @@ def _row(node: Node) -> tuple[str, ...]:
 
 @singledispatch
 def told(operation: Operation) -> str:
-    """What an operation does, in a few words: its plain numbers.
+    """What an operation does, in a few words: its plain numbers, and what is so of it.
 
     Example:
         >>> from freeness.network import Dropout
@@ -36,7 +36,8 @@ def told(operation: Operation) -> str:
         'rate 0.1'
     """
     values = vars(operation).items()
-    plain = {name: value for name, value in values if name != "name" and isinstance(value, (bool, int, float, str))}
+    said = {name: value for name, value in values if name != "name" and value is not False}
+    plain = {name: value for name, value in said.items() if isinstance(value, (bool, int, float, str))}
     return ", ".join(
         f"{name} {value if isinstance(value, (bool, int, str)) else number(value)}" for name, value in plain.items()
     )
