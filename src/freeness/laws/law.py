@@ -343,8 +343,7 @@ class Law(Shown, Plotted, ABC):
         return {}
 
     def _found_gaps(self, position: float, mass: float) -> Gaps:
-        sides, dark = np.array([-1.0, 1.0]), np.zeros(2, bool)
-        reached, found = np.full(2, np.nan), Gaps()
+        sides, alone, found = np.array([-1.0, 1.0]), np.full(2, np.nan), Gaps()
         for share in _GAPS:
             distance = share * self._reach
             beside = self.boundary(position + sides * distance)
@@ -354,8 +353,9 @@ class Law(Shown, Plotted, ABC):
                 return Gaps(left, right, distance)
             if abs(right - left - mass) <= _TOTAL and found.around == 0:
                 found = Gaps(left, right, min(distance, _NEAREST * self._reach))
-            dark = np.abs(beside.g.imag) * self._reach < DARK
-        return found if found.around > 0 else Gaps(*np.where(dark, reached, np.nan).tolist())
+            if share >= _NEAREST:  # nearer a band may lie between
+                alone = np.where(np.abs(beside.g.imag) * self._reach < DARK, reached, np.nan)
+        return found if found.around > 0 else Gaps(*alone.tolist())
 
     def quantile(self, p: ArrayLike, *, tolerance: float = 0.0) -> Float[np.ndarray, "*points"]:
         """The smallest x with cdf(x) ≥ p, for p in [0, 1].
