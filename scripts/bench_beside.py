@@ -95,22 +95,10 @@ PAGE = """# Benchmarks beside an older commit
 Rows of `make bench` before the network became a graph of operations (commit b4b4b97), and long after it. Files are run in turn,
 old and new, each in a process of its own on one core. A row's time is its shortest, in seconds of the processor.
 
-The first turns (3ae78f3 and one commit more) were taken beside other work. The same code took up to 1.6 times as long then from
-one turn to the next, so a ratio of one turn proves nothing by itself. What was above 1.10 was measured again with little beside
-it (514e775), and most of it fell below. The columns of stacks were measured six turns more on two idle cores (fce3c1c), after
-programs of activations were prepared once. In these turns alone 15 of 18 columns are within 1.08, three at 1.13 to 1.16.
-The chain of drawn tanh neurons took 7.1 s at 4ee4a63 where the old commit took 4.1; since e719d2d it takes 1.1 times as long. The
-turn with graphs is of 8d188d2 beside other work, on another machine; there two or three of 71b1914 followed, nearly idle, of
-chains, designs, stacks and the engine. Of these 32 of 49 rows are within 1.10 by their shortest, 36 in the first turns alone.
-The engine was measured four turns more at 15150df, beside other work (load 2 to 6), since its way down to the axis is shorter. In
-these turns alone its seven rows are at 0.39 to 1.05; the shortest times of the old commit are from quieter turns.
-Designs, the engine and chains were measured two turns more at 3355cfe (load 4 to 6), designs and chains once more at bf20bfe
-(load 7 to 9). There quadrature is one rule for all variances, and walks around a law are found once: a design for tanh is at
-0.35 in that turn. Four rows of it are above 1.10. Fisher laws of the mean field are at 1.35 (100 layers) and 1.42 (50).
-Transforms of D² take out poles near the axis now, in a quarter of the time of such a density. Low in a tail stepping stones are
-tried before points are followed. Rates and tables for hard-tanh are at 1.23 and 1.17: a start is advised by the curvature of a
-batch as well. Of kernels three rows were measured once more (load 6); batches, graphs and curvature were not.
-What is still above wants more turns:
+A ratio of one turn proves little: the same code took up to 1.6 times as long from one turn to the next, beside other work.
+Kernels, batches, graphs and Fisher laws are from earlier turns, most of them of 8d188d2 to 3355cfe. All other rows are two
+turns of b6cb3fd, beside one or two other processes. A rate for hard-tanh comes with the start that is advised by the
+curvature of a batch, which the old commit did not tell. What is above 1.10 wants more turns:
 
 ```
 git worktree add ../old b4b4b97
