@@ -15,6 +15,7 @@ from freeness.torch import (
     adam_preconditioner,
     batch_sharpness,
     curvature_spectrum,
+    curvature_trace,
     dual_gram,
     estimate_fisher,
     trace,
@@ -314,6 +315,45 @@ def test_a_backward_pass_that_hides_its_dependence_has_no_hessian() -> None:
     model, (inputs, targets) = nn.Sequential(Custom(16, 5), nn.Linear(5, 3)).double(), data("mse")
     with pytest.raises(InputError, match="derivative of an operation's backward pass is missing"):
         batch_sharpness(model, inputs, targets, "mse", CurvatureOptions("hessian"))
+
+
+@pytest.mark.parametrize("measure", [batch_sharpness, curvature_trace, curvature_spectrum])
+def test_a_backward_pass_that_takes_its_weight_for_a_constant_has_a_hessian_that_is_not_symmetric(measure) -> None:
+    class Half(torch.autograd.Function):
+        @staticmethod
+        def forward(context, x: Tensor, weight: Tensor) -> Tensor:  # pyright: ignore[reportIncompatibleMethodOverride]
+            context.save_for_backward(x, weight)
+            return x @ weight.T
+
+        @staticmethod
+        def backward(context, cotangent: Tensor) -> tuple[Tensor, Tensor]:  # pyright: ignore[reportIncompatibleMethodOverride]
+            x, weight = context.saved_tensors
+            return cotangent @ weight.detach(), cotangent.T @ x
+
+    class Custom(nn.Linear):
+        def forward(self, input: Tensor) -> Tensor:
+            return Half.apply(super().forward(input), self.weight[:, :5])
+
+    model, (inputs, targets) = nn.Sequential(Custom(16, 5), nn.Tanh(), nn.Linear(5, 3)).double(), data("mse")
+    with pytest.raises(InputError, match="derivative of an operation's backward pass is missing"):
+        measure(model, inputs, targets, "mse", CurvatureOptions("hessian"))
+
+
+def test_the_largest_eigenvalue_of_a_large_hessian_is_found_where_the_gradient_hides_it():
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(160, 160), nn.Tanh(), nn.Linear(160, 2)).double()  # more rows than all are kept of
+    x = torch.randn(90, 160).double() + 1.0
+    y = model(x).detach()
+    y = y - y.roll(1, 0)  # errors whose mean is 0, as all samples share the direction of the largest eigenvalue
+    parameters = list(model.parameters())
+    slopes = torch.autograd.grad((model(x) - y).square().mean(), parameters, create_graph=True)
+    vector = [torch.randn_like(one) for one in parameters]
+    for _ in range(200):
+        length = float(torch.stack([v.norm() for v in vector]).norm())
+        vector = [v.detach() / length for v in vector]
+        vector = list(torch.autograd.grad(slopes, parameters, vector, retain_graph=True))
+    wanted = float(torch.stack([v.norm() for v in vector]).norm())
+    assert batch_sharpness(model, x, y, "mse", CurvatureOptions("hessian")).value == pytest.approx(wanted, rel=1e-6)
 
 
 @pytest.mark.parametrize("skip", [0.0, 1.0])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,7 +21,7 @@ from freeness.torch.loss.given import GivenLoss
 from freeness.torch.loss.losses import check_targets, loss_function
 from freeness.torch.measured.curvature_dual import dual_operator
 from freeness.torch.measured.curvature_gram import dual_matrix
-from freeness.torch.measured.curvature_matrices import CHUNK, Matrix, curvature_operator
+from freeness.torch.measured.curvature_matrices import CHUNK, Matrix, as_operator, curvature_operator, hessian_products
 from freeness.torch.measured.curvature_reduced import reduced_hessian
 from freeness.torch.measured.lanczos import (
     LanczosOptions,
@@ -29,7 +30,7 @@ from freeness.torch.measured.lanczos import (
     largest_eigenpair,
     spectral_estimate,
 )
-from freeness.torch.measured.ritz import climb
+from freeness.torch.measured.ritz import climb, dot
 from freeness.torch.model.batched import plain_attention
 from freeness.torch.model.function import converted
 from freeness.torch.model.indexing import read_at_once
@@ -137,9 +138,9 @@ def batch_sharpness(
     how = options or CurvatureOptions()
     model, loss = adapted(model, (inputs, targets), loss)
     with measured(model, (inputs, targets), loss, how.training) as (ready, x, y):
-        operator, _ = _operator(ready, (x, y), loss, how)
+        operator, _, gradient = _operator(ready, (x, y), loss, how)
         finest = _TOLERANCE[next(iter(trained_parameters(ready).values())).dtype]
-        return _largest(operator, max(finest, how.tolerance or 0.0))
+        return _largest(operator, max(finest, how.tolerance or 0.0), gradient)
 
 
 def curvature_spectrum(
@@ -183,7 +184,7 @@ def curvature_spectrum(
             if whole is not None:
                 size = sum(parameter.numel() for parameter in trained_parameters(ready).values())
                 return exact_spectrum(torch.linalg.eigvalsh(whole).cpu().numpy(), size)
-        operator, size = _operator(ready, (x, y), loss, how)
+        operator, size, _ = _operator(ready, (x, y), loss, how)
 
         def product(vector: np.ndarray) -> np.ndarray:
             return operator.matvec(vector.astype(operator.dtype))
@@ -319,21 +320,24 @@ def _runs(model: nn.Module, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
 
 def _operator(
     model: nn.Module, data: tuple[Tensor, Tensor], loss: GivenLoss, how: CurvatureOptions
-) -> tuple[LinearOperator, int]:
-    """The matrix, or its dual where that is smaller, and the rows of the matrix."""
+) -> tuple[LinearOperator, int, np.ndarray | None]:
+    """The matrix, or its dual where that is smaller, the rows of the matrix, and the gradient where that is at hand."""
     size = sum(parameter.numel() for parameter in trained_parameters(model).values())
     scale = None if how.preconditioner is None else checked_diagonal(how.preconditioner, size)
     found = dual_operator(model, data, loss, how.matrix, how.preconditioner)
     if found is not None:
-        return found, size
-    reduced = reduced_hessian(model, data, loss) if how.matrix == "hessian" and scale is None else None
-    if reduced is not None:
-        return reduced, size
+        return found, size, None
+    if how.matrix == "hessian" and scale is None:
+        reduced = reduced_hessian(model, data, loss)
+        if reduced is not None:
+            return reduced, size, None
+        product = hessian_products(model, data, loss)
+        return as_operator(product), size, product.gradient
     operator = curvature_operator(model, *data, loss, how.matrix)
     if scale is not None:  # P^{-1/2} G P^{-1/2}
         diagonal: Any = aslinearoperator(diags_array((1 / np.sqrt(scale)).astype(operator.dtype)))
         operator = diagonal @ operator @ diagonal
-    return operator, size
+    return operator, size, None
 
 
 def checked_diagonal(preconditioner: Tensor, size: int) -> np.ndarray:
@@ -347,11 +351,11 @@ def checked_diagonal(preconditioner: Tensor, size: int) -> np.ndarray:
     return diagonal
 
 
-def _largest(operator: LinearOperator, tolerance: float) -> Sharpness:
+def _largest(operator: LinearOperator, tolerance: float, gradient: np.ndarray | None = None) -> Sharpness:
     size = operator.shape[0]
     start = torch.randn(size, generator=torch.Generator().manual_seed(0), dtype=torch.float64).numpy()
     if size > _SHORT:  # a basis would be large, and eigsh looks at its residual at the end of a restart only
-        first = torch.from_numpy(start.astype(operator.dtype))
+        first = _led(operator, torch.from_numpy(start.astype(operator.dtype)), gradient)
         climbed = climb(
             lambda v: torch.from_numpy(operator.matvec(v.numpy())), first, _STEPS, keep=False, tolerance=tolerance
         )
@@ -377,6 +381,19 @@ def _largest(operator: LinearOperator, tolerance: float) -> Sharpness:
             f"expected Lanczos to converge in {_RESTARTS} restarts, it did not; measure in float64 or on a smaller batch."
         ) from error
     return _residual(operator, float(values[0]), vectors[:, 0])
+
+
+def _led(operator: LinearOperator, drawn: Tensor, gradient: np.ndarray | None) -> Tensor:
+    """A start beside the largest eigenvalues: the image of a random vector, and the gradient where it is known.
+
+    The gradient of a batch lies mostly in the eigenvectors of the largest eigenvalues (Gur-Ari, Roberts, Dyer, arXiv 1812.04754).
+    The image holds as much of each as its eigenvalue says, so that none is hidden from which the gradient has nothing.
+    """
+    if gradient is None or not gradient.any():
+        return drawn
+    slope, image = torch.from_numpy(gradient), torch.from_numpy(operator.matvec(drawn.numpy()))
+    length = dot(image, image) ** 0.5
+    return slope / dot(slope, slope) ** 0.5 + (image / length if 0 < length < math.inf else drawn)
 
 
 def _residual(operator: LinearOperator, value: float, vector: np.ndarray) -> Sharpness:

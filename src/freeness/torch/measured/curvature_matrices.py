@@ -22,6 +22,8 @@ from freeness.torch.model.state import trained_parameters
 CHUNK = 256  # samples held at a time
 _CHECKED = 2  # samples that show whether operations have second derivatives, where they are by themselves
 
+_ALIKE = 0.999  # cosine from which on two vectors are one
+
 Matrix = Literal["ggn", "fisher", "hessian", "empirical_fisher"]
 
 
@@ -54,6 +56,11 @@ def curvature_operator(
     data = inputs, targets
     with _twice_differentiable(matrix):
         product = Hessian(model, data, loss) if matrix == "hessian" else _Outer(model, data, loss, matrix)
+    return as_operator(product)
+
+
+def as_operator(product: Hessian | _Outer) -> LinearOperator:
+    """Products of numpy's vectors."""
     made: Any = LinearOperator  # its stub knows no arguments
     dtype = np.float32 if product.parameters[0].dtype == torch.float32 else np.float64
     return made((product.size, product.size), matvec=product, rmatvec=product, dtype=np.dtype(dtype))
@@ -98,7 +105,7 @@ class _Curvature(ABC):
         total = torch.zeros_like(flat)
         for inputs, targets in self.parts:
             total += (self.kept or self.multiplied(inputs, targets))(flat)
-        return (total / self.samples).cpu().numpy()
+        return total.div_(self.samples).cpu().numpy()
 
 
 class _Outer(_Curvature):
@@ -151,11 +158,45 @@ class Hessian(_Curvature):
 
     def __init__(self, model: nn.Module, data: tuple[Tensor, Tensor], loss: GivenLoss) -> None:
         super().__init__(model, data, loss, "hessian")
-        inputs, targets = (part[:_CHECKED] if self.apart else part for part in self.parts[0])
-        whole = self.kept if len(inputs) == self.samples else None
+        inputs = self.parts[0][0][:_CHECKED] if self.apart else self.parts[0][0]
         with torch.enable_grad():
             JacobianProducts(model(inputs), self.parameters)  # its check sees a derivative that is left out
-        _check_symmetry(whole or self.multiplied(inputs, targets), self.parameters)
+        self._first: tuple[Tensor, Tensor] | None = None
+        self._symmetric = False
+
+    def __call__(self, vector: np.ndarray) -> np.ndarray:
+        image = super().__call__(vector)
+        self._check_symmetry(torch.from_numpy(vector.reshape(-1)), torch.from_numpy(image))
+        return image
+
+    def _check_symmetry(self, vector: Tensor, image: Tensor) -> None:
+        """Products with two vectors tell whether u·Hv = v·Hu; not so where a backward pass hides how it depends on what it gets.
+
+        Raises:
+            InputError: they differ.
+        """
+        if self._symmetric:
+            return
+        vector = vector.to(image.dtype)
+        if self._first is None:
+            self._first = vector.clone(), image.clone()
+            return
+        first, curved = self._first
+        lengths = first.norm() * vector.norm()
+        if (first @ vector).abs() > _ALIKE * lengths:  # the same vector once more tells nothing
+            return
+        self._first, self._symmetric = None, True
+        there, back, scale = vector @ curved, first @ image, vector.norm() * curved.norm()
+        if bool(scale.isfinite()) and bool((there - back).abs() > torch.finfo(image.dtype).eps ** 0.5 * scale):
+            with _twice_differentiable("hessian"):
+                raise RuntimeError("the derivative of an operation's backward pass is missing")
+
+    @property
+    def gradient(self) -> np.ndarray | None:
+        """Of the mean loss, where the batch is held at once: it lies mostly along the largest eigenvalues."""
+        if not isinstance(self.kept, _Slopes) or not self.kept.gradient:
+            return None
+        return torch.cat([part.detach().reshape(-1) for part in self.kept.gradient]).div_(self.samples).cpu().numpy()
 
     def multiplied(self, inputs: Tensor, targets: Tensor) -> _Slopes:
         with torch.enable_grad():
@@ -176,7 +217,9 @@ class Hessian(_Curvature):
             for places in groups:
                 for place, image in zip(places, slopes.within(places, [parts[k] for k in places]), strict=True):
                     found[place] += image / self.samples
-        return torch.cat(found)
+        image = torch.cat(found)
+        self._check_symmetry(vector, image)
+        return image
 
 
 def hessian_products(model: nn.Module, data: tuple[Tensor, Tensor], loss: GivenLoss) -> Hessian:
@@ -187,15 +230,3 @@ def hessian_products(model: nn.Module, data: tuple[Tensor, Tensor], loss: GivenL
     """
     with _twice_differentiable("hessian"):
         return Hessian(model, data, loss)
-
-
-def _check_symmetry(product: Callable[[Tensor], Tensor], parameters: list[nn.Parameter]) -> None:
-    """u·Hv = v·Hu; it is not where a backward pass hides how it depends on what it gets."""
-    generator = torch.Generator().manual_seed(0)
-    like, size = parameters[0], sum(parameter.numel() for parameter in parameters)
-    drawn = torch.randn(2, size, generator=generator, dtype=torch.float64)
-    u, v = (row for row in drawn.to(like.device, like.dtype))
-    image = product(v)
-    there, back, scale = u @ image, v @ product(u), u.norm() * image.norm()
-    if bool(scale.isfinite()) and bool((there - back).abs() > torch.finfo(like.dtype).eps ** 0.5 * scale):
-        raise RuntimeError("the derivative of an operation's backward pass is missing")

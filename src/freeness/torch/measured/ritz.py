@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -15,6 +16,7 @@ from freeness.torch.model.pace import TimeUp, is_over
 
 FEWEST = 6  # steps, from a start that knows nothing: of 54 small models all λ stood within three errors
 _LEADING = 0.5  # of the largest Ritz value: those beside it whose vectors may lead on other samples
+_SUMMED = 1 << 16  # products that are summed in the vectors' own precision
 _CERTAIN = 1e-10  # of the value: what is left of a vector counts as nothing
 
 
@@ -67,21 +69,23 @@ def climb(
     basis: list[Tensor] = []
     diagonal: list[float] = []
     off: list[float] = []
-    vector, before = start / start.norm(), torch.zeros_like(start)
+    vector, before = start / dot(start, start) ** 0.5, torch.zeros_like(start)
     scale = 0.0
     try:
         for _ in range(steps):
             image = product(vector)
-            if not bool(torch.isfinite(image).all()):
+            diagonal.append(dot(vector, image))
+            if not math.isfinite(diagonal[-1]):
                 raise InputError("expected finite products, got NaN or infinity; scale the weights or the inputs down.")
-            diagonal.append(_dot(vector, image))
             basis.append(vector)
-            image = image - diagonal[-1] * vector - (off[-1] * before if off else 0.0)
+            image = image.sub(vector, alpha=diagonal[-1])  # a copy: the product may be the vector itself
+            if off:
+                image.sub_(before, alpha=off[-1])
             if keep:
                 for _ in range(2):
                     for other in basis:
-                        image -= _dot(other, image) * other
-            off.append(_dot(image, image) ** 0.5)
+                        image.sub_(other, alpha=dot(other, image))
+            off.append(dot(image, image) ** 0.5)
             scale = max(scale, off[-1], abs(diagonal[-1]))
             if off[-1] <= _CERTAIN * scale or scale == 0.0:
                 break
@@ -119,5 +123,12 @@ def _top(diagonal: list[float], off: list[float]) -> tuple[float, np.ndarray]:
     return float(values[0]), vectors[:, 0]
 
 
-def _dot(a: Tensor, b: Tensor) -> float:
-    return float(torch.dot(a, b))
+def dot(a: Tensor, b: Tensor) -> float:
+    """The inner product, block by block: in float32 one sum of 10⁷ products is off by 1e-4.
+
+    Example:
+        >>> dot(torch.arange(3.0), torch.ones(3))
+        3.0
+    """
+    parts = [torch.dot(x, y) for x, y in zip(a.split(_SUMMED), b.split(_SUMMED), strict=True)]
+    return float(torch.stack(parts).double().sum()) if a.device.type != "mps" else float(torch.stack(parts).sum())
