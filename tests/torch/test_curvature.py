@@ -6,6 +6,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.nn.utils import parametrizations
+from torch.nn.utils import weight_norm as hooked_norm
 
 from freeness.errors import InputError
 from freeness.torch import (
@@ -20,7 +22,8 @@ from freeness.torch import (
     estimate_fisher,
     trace,
 )
-from freeness.torch.measured.curvature_matrices import Matrix
+from freeness.torch.measured.curvature_matrices import Matrix, curvature_operator
+from freeness.torch.measured.hessian_products import hessian_product
 from freeness.torch.measured.measure import _factors, _jacobian
 from freeness.torch.record.signals import layer_values
 from freeness.torch.record.steps import DenseStep
@@ -337,6 +340,29 @@ def test_a_backward_pass_that_takes_its_weight_for_a_constant_has_a_hessian_that
     model, (inputs, targets) = nn.Sequential(Custom(16, 5), nn.Tanh(), nn.Linear(5, 3)).double(), data("mse")
     with pytest.raises(InputError, match="derivative of an operation's backward pass is missing"):
         measure(model, inputs, targets, "mse", CurvatureOptions("hessian"))
+
+
+@pytest.mark.filterwarnings("ignore:.*deprecated in favor of:FutureWarning")
+@pytest.mark.parametrize("normed", [parametrizations.weight_norm, hooked_norm])
+def test_a_weight_norm_has_the_hessian_that_differences_of_its_gradient_have(normed) -> None:
+    torch.manual_seed(0)
+    model, (inputs, targets) = nn.Sequential(normed(nn.Linear(16, 5)), nn.Tanh(), nn.Linear(5, 3)).double(), data("mse")
+    parameters = list(model.parameters())
+    along = torch.randn(sum(one.numel() for one in parameters), dtype=torch.float64)
+
+    def gradient(step: float) -> Tensor:
+        torch.nn.utils.vector_to_parameters(start + step * along, parameters)
+        return torch.cat(
+            [g.reshape(-1) for g in torch.autograd.grad((model(inputs) - targets).square().mean(), parameters)]
+        )
+
+    start = torch.nn.utils.parameters_to_vector(parameters).detach()
+    wanted = (gradient(1e-5) - gradient(-1e-5)) / 2e-5
+    torch.nn.utils.vector_to_parameters(start, parameters)
+    whole = curvature_operator(model, inputs, targets, "mse", "hessian") @ along.numpy()
+    watched, _ = hessian_product(model, lambda: (model(inputs) - targets).square().mean())
+    assert torch.allclose(torch.from_numpy(whole), wanted, atol=1e-8)
+    assert torch.allclose(watched(along.float()).double(), wanted, atol=1e-4)
 
 
 def test_the_largest_eigenvalue_of_a_large_hessian_is_found_where_the_gradient_hides_it():

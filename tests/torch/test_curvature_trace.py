@@ -3,6 +3,7 @@
 import pytest
 import torch
 from torch import nn
+from torch.nn.utils.parametrizations import weight_norm
 
 from freeness.errors import InputError
 from freeness.torch import (
@@ -13,7 +14,7 @@ from freeness.torch import (
     curvature_trace,
     initialize_,
 )
-from freeness.torch.measured.curvature_matrices import Matrix
+from freeness.torch.measured.curvature_matrices import Hessian, Matrix
 from tests.torch.test_lanczos import data, dense, perceptron
 
 
@@ -59,6 +60,23 @@ def test_batches_are_cut_and_preconditioned(monkeypatch: pytest.MonkeyPatch) -> 
     assert curvature_trace(model, inputs, targets, "mse", how, probes=200).value == pytest.approx(whole.value)
     wanted = float((dense(model, inputs, targets, "mse", "hessian").diagonal() / scale).sum())
     assert abs(whole.value - wanted) <= 3 * whole.error
+
+
+def test_a_weight_that_torch_computes_from_others_is_of_one_module_with_its_bias(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    first = weight_norm(nn.Linear(16, 7))
+    model, asked = nn.Sequential(first, nn.Tanh(), nn.Linear(7, 3)).double(), list[list[list[int]]]()
+    within = Hessian.within
+
+    def noted(self: Hessian, groups: list[list[int]], vector: torch.Tensor) -> torch.Tensor:
+        asked.append(groups)
+        return within(self, groups, vector)
+
+    monkeypatch.setattr(Hessian, "within", noted)
+    inputs, targets = data("cross_entropy")
+    curvature_trace(model, inputs, targets, "cross_entropy", CurvatureOptions("hessian"), probes=2)
+    assert asked == [[[0, 1, 2], [3, 4]]] * 2  # bias, norms and directions
 
 
 def test_one_probe_has_no_error() -> None:

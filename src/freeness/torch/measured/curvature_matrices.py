@@ -18,6 +18,7 @@ from freeness.torch.loss.losses import is_mean, loss_function
 from freeness.torch.loss.output_hessian import OutputHessian
 from freeness.torch.measured.products import JacobianProducts, parameter_products
 from freeness.torch.model.state import trained_parameters
+from freeness.torch.model.weight_norms import WrittenWeightNorms
 
 CHUNK = 256  # samples held at a time
 _CHECKED = 2  # samples that show whether operations have second derivatives, where they are by themselves
@@ -199,7 +200,7 @@ class Hessian(_Curvature):
         return torch.cat([part.detach().reshape(-1) for part in self.kept.gradient]).div_(self.samples).cpu().numpy()
 
     def multiplied(self, inputs: Tensor, targets: Tensor) -> _Slopes:
-        with torch.enable_grad():
+        with torch.enable_grad(), WrittenWeightNorms():
             value = self.criterion(self.model(inputs), targets) * len(inputs)
             gradient = (
                 torch.autograd.grad(value, self.parameters, create_graph=True, materialize_grads=True)

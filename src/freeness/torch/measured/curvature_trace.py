@@ -14,7 +14,7 @@ from freeness.torch.loss.given import GivenLoss
 from freeness.torch.measured.curvature import CurvatureOptions, checked_diagonal, curvature_spectrum, measured
 from freeness.torch.measured.curvature_matrices import hessian_products
 from freeness.torch.measured.lanczos import LanczosOptions
-from freeness.torch.model.state import trained_parameters
+from freeness.torch.model.state import owner, trained_parameters
 
 
 class CurvatureTrace(NamedTuple):
@@ -82,7 +82,7 @@ def _by_modules(
         root = torch.from_numpy(checked_diagonal(how.preconditioner, hessian.size)).to(like.device, like.dtype).sqrt()
     groups: dict[str, list[int]] = {}
     for place, name in enumerate(trained_parameters(model)):
-        groups.setdefault(name.rpartition(".")[0], []).append(place)
+        groups.setdefault(owner(name), []).append(place)
     values, squares = [], []
     for _ in range(probes):
         signs = torch.randint(0, 2, (hessian.size,), generator=generator).to(like.device, like.dtype) * 2 - 1

@@ -12,6 +12,7 @@ from freeness.errors import InputError
 from freeness.torch.model.batched import plain_attention
 from freeness.torch.model.custom_functions import custom_functions
 from freeness.torch.model.state import trained_parameters
+from freeness.torch.model.weight_norms import WrittenWeightNorms
 
 _STEP = 3e-4  # of a finite difference of gradients, over 1 + the norm of the weights: about √ε of float32
 
@@ -47,7 +48,7 @@ def hessian_product(
         tensor([2.])
     """
     parameters = list(trained_parameters(model).values())
-    with plain_attention():
+    with plain_attention(), WrittenWeightNorms():
         slopes, value, own = _gradients(parameters, loss, True)
     root = None if scale is None else scale(_vector(slopes).detach()).sqrt()
     ways: list[Callable[[Tensor], Tensor]] = [lambda vector: _along(parameters, slopes, vector)]
