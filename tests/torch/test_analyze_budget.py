@@ -17,7 +17,7 @@ from freeness.show import render_html, schema, to_json
 from freeness.torch import AnalyzeOptions, CurvatureOptions, Trace, analyze, batch_sharpness, trace
 from freeness.torch.analyzing.analysis_rate import batch_curvature
 from freeness.torch.analyzing.forecasts import Request, forecast
-from freeness.torch.measured.plan import BEGINNING, Budget
+from freeness.torch.measured.plan import BEGINNING, NOTHING, Budget
 from freeness.torch.model.pace import Pace, TimeUp, paced
 from freeness.torch.request.stages import Stages
 from freeness.training import Curvature
@@ -184,7 +184,7 @@ def test_a_loop_is_planned_by_the_calls_of_each_row(monkeypatch):
     x, asked = torch.randn(1, 9, 3), Request(4, Budget(60.0, 4e9), ("measure Jacobian",))
     traced = trace(_Looped(), x)
     counted = forecast(traced, x[0], asked).plan["measure Jacobian"].forecast
-    monkeypatch.setattr("freeness.torch.analyzing.forecasts._rows", lambda *_: (0.0, 0.0))
+    monkeypatch.setattr("freeness.torch.analyzing.forecasts._rows", lambda *_: (0, NOTHING))
     assert counted > forecast(traced, x[0], asked).plan["measure Jacobian"].forecast
 
 

@@ -93,10 +93,21 @@ def test_batch_statistics_take_fewer_samples_where_six_products_are_too_many():
 
 
 def test_calls_that_are_made_for_each_row_are_paid_for_each():
-    usual, apart = (planned(one, Budget(60.0, 4e9), CHOICES, 0.0) for one in (SMALL, replace(SMALL, rows=(0.0, 5e3))))
+    each = Counts(0.0, 0.0, 0.0, 5000, 0.0)
+    usual, apart = (planned(one, Budget(60.0, 4e9), CHOICES, 0.0) for one in (SMALL, replace(SMALL, rows=(0, each))))
     more = {name: apart[name].forecast - usual[name].forecast for name in CHOICES}
     assert more["measure Fisher"] == pytest.approx(2 * more["measure Jacobian"]) and more["measure Jacobian"] > 0.1
     assert more["curvature"] == 0
+
+
+def test_a_fused_layer_reads_its_weights_again_for_every_output_in_every_pass():
+    fused = replace(SMALL, one=replace(SMALL.one, read=2e9))
+    usual, once, often = (
+        planned(facts, Budget(600.0, 4e9), CHOICES, 0.0) for facts in (SMALL, fused, replace(fused, passes=5))
+    )
+    again = SMALL.outputs * 2e9 / 2e10  # counted bytes over bytes a second
+    assert once["measure Jacobian"].forecast - usual["measure Jacobian"].forecast > again
+    assert often["measure Fisher"].forecast - usual["measure Fisher"].forecast > 5 * again
 
 
 def test_a_graph_that_does_not_fit_is_held_in_parts():

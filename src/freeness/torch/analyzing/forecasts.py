@@ -14,9 +14,9 @@ from torch import Tensor
 from freeness.advice import Stage
 from freeness.torch.measured.any_model import Survey, gram_work, jacobian_passes, jacobian_plan, survey
 from freeness.torch.measured.any_model import planned as dual_bytes
-from freeness.torch.measured.plan import BEGINNING, REHEARSAL, Budget, Facts, forward_seconds, planned
+from freeness.torch.measured.plan import BEGINNING, NOTHING, REHEARSAL, Budget, Facts, forward_seconds, planned
 from freeness.torch.model.batched import jacobian_rows, plain_attention
-from freeness.torch.model.counting import Counts, calls_of, counted
+from freeness.torch.model.counting import Counts, counted, counts_of
 from freeness.torch.model.function import Function
 from freeness.torch.model.memory import readable
 from freeness.torch.model.modes import fixed_masks
@@ -31,7 +31,7 @@ _TIMES, _TIMING = (2, 5), 0.2  # passes that are timed: so many at least and at 
 _QUICK = 0.02  # seconds of a pass over the batch up to which all of it is timed
 _SHARED, _AFFORDED = 4, 0.5  # else samples with shared statistics, or where these take so many seconds
 _TRAINED = {WATCH, "curvature", BEGINNING, REHEARSAL}  # stages that run batches, in the mode of training
-_LOOPED, _LIGHT = 400, 5_000_000  # calls of a pass as loops have them, and parameters up to which its rows are counted
+_LOOPED, _LIGHT = 200, 5_000_000  # calls of a pass as loops have them, and parameters up to which its rows are counted
 _FEW, _MORE = 2, 4  # rows
 _CARRIED = {"measure Jacobian", "measure Fisher"}
 _BEFORE = 16  # passes of one sample about that reading and checking the model take
@@ -90,7 +90,7 @@ def forecast(traced: Trace, sample: Tensor, asked: Request, one: Counts | None =
     pace = min(max(seconds / known, _FASTEST), _SLOWEST) if known > 0 else 1.0  # a view of a parameter costs nothing
     with traced.function.ready(x) as (ready, point):
         found = survey(ready, point)
-        rows = _rows(ready, point, found) if one.calls > _LOOPED else (0.0, 0.0)
+        rows = _rows(ready, point, found) if one.calls > _LOOPED else (0, NOTHING)
     facts = replace(_facts(traced, one, found, asked), rows=rows)
     plan = {watched.name: watched for watched in (_watched(one, asked),) if watched.name in asked.stages}
     fixed = _BEFORE * known + sum(stage.forecast for stage in plan.values())
@@ -98,7 +98,7 @@ def forecast(traced: Trace, sample: Tensor, asked: Request, one: Counts | None =
     batched = _batched_pace(traced, one, asked, seconds)
     for name in _TRAINED & plan.keys() if batched > 0 else ():
         plan[name] = replace(plan[name], forecast=plan[name].forecast * batched / pace)
-    if one.calls > _LOOPED and pace < 1:  # such a pass tells what calls take, and many rows at once move numbers
+    if (one.calls > _LOOPED or one.read) and pace < 1:  # it tells what calls and cached weights take; rows move more
         for name in _CARRIED & plan.keys():
             plan[name] = replace(plan[name], forecast=plan[name].forecast / pace)
     return Forecast(plan, pace, ready.written)
@@ -124,17 +124,17 @@ def _timed(compute: Callable[[], object]) -> float:
     return min(found)
 
 
-def _rows(ready: Function, point: Tensor, found: Survey) -> tuple[float, float]:
-    """Calls of a backward pass of several outputs, and how many more of them there are for each."""
+def _rows(ready: Function, point: Tensor, found: Survey) -> tuple[int, Counts]:
+    """Calls of a backward pass of several outputs to all parameters, and what each of them counts."""
     parameters = list(trained_parameters(ready.model).values())
     if found.outputs < _MORE or sum(found.sizes.values()) > _LIGHT:
-        return 0.0, 0.0
+        return 0, NOTHING
     with torch.enable_grad():
         outputs = ready(point)
     shapes = [parameter.shape for parameter in parameters]
-    few, more = (calls_of(partial(jacobian_rows, outputs[:rows], parameters, shapes, rows)) for rows in (_FEW, _MORE))
-    each = max((more - few) / (_MORE - _FEW), 0.0)
-    return max(few - _FEW * each, 0.0), each
+    few, more = (counts_of(partial(jacobian_rows, outputs[:rows], parameters, shapes, rows)) for rows in (_FEW, _MORE))
+    each = more.more_than(few, 1 / (_MORE - _FEW))
+    return max(few.calls - _FEW * each.calls, 0), each
 
 
 def _batched_pace(traced: Trace, one: Counts, asked: Request, seconds: float) -> float:
@@ -177,6 +177,7 @@ def _facts(traced: Trace, one: Counts, found: Survey, asked: Request) -> Facts:
     trained = trained_parameters(traced.model).values()
     gram = sum(gram_work(found, name) for name in found.uses)
     parameters = sum(parameter.numel() for parameter in trained)
-    held = jacobian_plan(found, jacobian_passes(found)).bytes, dual_bytes(found, 1, found.usual_passes()).bytes
-    counts = asked.samples, found.inputs, found.outputs, parameters
-    return Facts(one, *counts, gram, held, not asked.coupled, asked.parted, found.itemsize, asked.begun, asked.length)
+    passes = found.usual_passes()
+    held = jacobian_plan(found, jacobian_passes(found)).bytes, dual_bytes(found, 1, passes).bytes
+    counts, mode = (asked.samples, found.inputs, found.outputs, parameters), (not asked.coupled, asked.parted)
+    return Facts(one, *counts, gram, held, *mode, found.itemsize, asked.begun, asked.length, passes=passes)

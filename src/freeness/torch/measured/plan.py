@@ -21,6 +21,7 @@ _READ = 2e10  # bytes of weights a second that steps read again, from the cache
 _ROW = 8e-6  # seconds of a call for one row of several
 _PUSH, _PULL = 2.8, 2.0  # forward passes of J v and Jᵀu in all parameters; of one sample in its inputs:
 _PUSH_IN, _PULL_IN = 2.2, 1.1
+_GRADIENTS = 2  # times the backward passes to the input that those to all layers take
 _CERTAIN = 60  # products until Lanczos has converged, where nothing is known
 _SHARES = {"measure Jacobian": 0.12, "measure Fisher": 0.2, "curvature": 0.68}
 _LEAST, _MOST = 12, 96  # products of an estimated spectrum
@@ -41,7 +42,8 @@ TRIALS, _TRIED = 6, 3  # of rates at most, and as a rule: 2.9 in the mean of 152
 REHEARSED = 100  # steps: half of those in the trainings that its rule was fitted to
 _STEP, _STEPPED = 3.0, 4.0  # forward passes of a step, and times that it moves numbers of all parameters
 COARSE = 12  # products with a few samples that come before
-_NOTHING = Counts(0.0, 0.0, 0.0, 0, 0.0)
+
+NOTHING = Counts(0.0, 0.0, 0.0, 0, 0.0)
 
 
 @dataclass(frozen=True)
@@ -60,7 +62,8 @@ class Facts:
     of all of Θ behind the backward passes. ``held``: bytes of all of JJᵀ and of all of Θ. ``single``: whether a few samples tell
     of all; ``parted``: whether they may be run in parts. ``begun``: samples on which the first steps of training are looked at;
     0 where they are not. ``length``: places of a sequence that may be shortened; 0 of others. ``rows``: calls of a backward pass
-    of several outputs at once, and how many more there are for each: some operations have no rule for several.
+    of several outputs at once, and what each of them counts: some operations have no rule for several, and loops add up gradients
+    of a weight step by step. ``passes``: groups of layers, each with a backward pass of its own for Θ.
     """
 
     one: Counts
@@ -75,7 +78,8 @@ class Facts:
     itemsize: int = 4
     begun: int = 0
     length: int = 0
-    rows: tuple[float, float] = (0.0, 0.0)
+    rows: tuple[int, Counts] = (0, NOTHING)
+    passes: int = 1
 
     def seconds(self, samples: float, passes: float = 1.0) -> float:
         """Of so many forward passes."""
@@ -89,7 +93,11 @@ def forward_seconds(one: Counts, samples: float = 1.0) -> float:
         >>> round(forward_seconds(Counts(3.6e9, 0.0, 3.5e7, 90, 4e7), 16), 2)
         0.54
     """
-    return samples * (one.dense / DENSE + one.grouped / GROUPED + one.moved / MOVED) + _standing(one)
+    return samples * _computed(one) + _standing(one)
+
+
+def _computed(one: Counts) -> float:
+    return one.dense / DENSE + one.grouped / GROUPED + one.moved / MOVED
 
 
 def _standing(one: Counts) -> float:
@@ -104,8 +112,15 @@ def carried_seconds(one: Counts, rows: int, passes: int = 1) -> float:
         >>> round(carried_seconds(Counts(3.6e9, 0.0, 3.5e7, 90, 4e7), 10), 2)
         0.41
     """
-    single = forward_seconds(one) - _standing(one)
-    return passes * ((1 + rows * _PULL_IN) * single + 2 * _standing(one))
+    return passes * (_computed(one) + rows * _carried(one) + 2 * _standing(one))
+
+
+def _carried(one: Counts) -> float:
+    """The cotangent of one output more, carried back to the input.
+
+    A fused recurrent layer has no rule for several: it reads its weights again for each, and gives their gradients as well.
+    """
+    return _PULL * _computed(one) + one.read / _READ if one.read else _PULL_IN * _computed(one)
 
 
 def product_seconds(one: Counts, samples: int) -> float:
@@ -209,14 +224,15 @@ def _fits(choice: _Choice, given: float, budget: Budget) -> bool:
 def _choices(facts: Facts, budget: Budget) -> list[_Choice]:
     one, outputs, inputs = facts.one, facts.outputs, facts.inputs
     side, other = min(outputs, inputs), max(outputs, inputs)
-    pass_ = forward_seconds(one) - _standing(one)
-    together, apart = facts.rows[0] or _PULL_IN * one.calls, _ROW * facts.rows[1]
-    rows = outputs * (_PULL_IN * pass_ + apart) + together * CALL * max(outputs * one.saved / 1e9, 1.0)
+    together, apart = facts.rows[0] or _PULL_IN * one.calls, _ROW * facts.rows[1].calls
+    carried = _carried(one) + apart
+    rows = outputs * carried + together * CALL * max(outputs * one.saved / 1e9, 1.0)
+    rows = max(max(facts.passes, _GRADIENTS) * rows, outputs * _computed(facts.rows[1]))
     values = 6.0 * side * side * other / WIDE
     held = facts.itemsize
     jacobian = _Choice(
         "measure Jacobian",
-        side * (_PULL_IN * pass_ + apart) + max(3 * _standing(one), together * CALL) + values,
+        side * carried + max(3 * _standing(one), together * CALL) + values,
         facts.held[0],
         facts.seconds(1, _PUSH_IN + _PULL_IN),
         2 * one.saved + 8.0 * 64 * outputs,
@@ -225,7 +241,7 @@ def _choices(facts: Facts, budget: Budget) -> list[_Choice]:
     )
     fisher = _Choice(
         "measure Fisher",
-        2 * rows + facts.gram / DENSE + 4.0 * outputs**3 / WIDE,
+        rows + facts.gram / DENSE + 4.0 * outputs**3 / WIDE,
         facts.held[1],
         facts.seconds(1, _PUSH + _PULL),
         2 * one.saved + 8.0 * 64 * outputs + held * facts.parameters,
@@ -330,7 +346,7 @@ def hurried(stage: Stage, seconds: float, samples: int, length: int, coupled: bo
         >>> hurried(slow, 15.0, 4, 128).length
         32
     """
-    taken, facts = _Taken(stage.samples or samples, stage.length), Facts(_NOTHING, samples, 0, 0, 0, 0.0, length=length)
+    taken, facts = _Taken(stage.samples or samples, stage.length), Facts(NOTHING, samples, 0, 0, 0, 0.0, length=length)
     forecast, late = stage.forecast, (stage.effort + _OPENED) / (SURE + _OPENED) if coupled else _LATE
     while stage.way == "estimated" and forecast > late * seconds:
         fewer = _fewer(taken, facts)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -38,6 +38,11 @@ class Counts:
         mine, yours = vars(self).values(), vars(other).values()
         return Counts(*(a + b for a, b in zip(mine, yours, strict=True)))
 
+    def more_than(self, other: Counts, share: float) -> Counts:
+        """This share of what it counts more than another one."""
+        found = {name: max(value - getattr(other, name), 0) * share for name, value in vars(self).items()}
+        return replace(Counts(**found), calls=round(found["calls"]))
+
     def times(self, factor: float) -> Counts:
         """Of so many samples at once: calls, and what their steps read, stay."""
         grown = self.dense * factor, self.grouped * factor, self.moved * factor
@@ -54,6 +59,10 @@ class _Counting(TorchDispatchMode):
         super().__init__()
         self.dense = self.grouped = self.moved = self.read = 0.0
         self.calls = 0
+
+    @property
+    def counts(self) -> Counts:
+        return Counts(self.dense, self.grouped, self.moved, self.calls, 0.0, self.read)
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         returned = func(*args, **(kwargs or {}))
@@ -100,19 +109,19 @@ def counted(model: nn.Module, inputs: Tensor) -> Counts:
     with untouched(model, copies=copies), torch.enable_grad(), counting:
         if not watched(lambda: model(inputs), pack, _same):
             saved = counting.moved
-    return Counts(counting.dense, counting.grouped, counting.moved, counting.calls, saved, counting.read)
+    return replace(counting.counts, saved=saved)
 
 
-def calls_of(compute: Callable[[], object]) -> int:
-    """How many calls a computation makes, those of views left out.
+def counts_of(compute: Callable[[], object]) -> Counts:
+    """What a computation counts; nothing is known of what it keeps.
 
     Example:
-        >>> calls_of(lambda: torch.ones(3).exp().reshape(1, 3))
+        >>> counts_of(lambda: torch.ones(3).exp().reshape(1, 3)).calls
         2
     """
     with _Counting() as counting:
         compute()
-    return counting.calls
+    return counting.counts
 
 
 def watched(compute: Callable[[], object], pack: Callable[[Tensor], Any], unpack: Callable[[Any], Tensor]) -> bool:
