@@ -95,6 +95,16 @@ def test_a_rule_of_depth_and_branches_that_all_end_at_zero_are_sound_and_one_gai
     assert odd_weights([DrawnWeights("blocks.48.fc", "weight", 0.0, 64, 64), *deep]).place == "blocks.48.fc"
 
 
+def test_the_first_layer_of_sines_is_drawn_by_its_own_rule():
+    def drawn(first: float) -> list[DrawnWeights]:
+        inner = [DrawnWeights(f"net.{k}", "weight", (2 / 256) ** 0.5 / 30, 256, 256) for k in range(1, 4)]
+        return [DrawnWeights("net.0", "weight", first, 2, 256), *inner]
+
+    assert odd_weights(drawn(1 / (2 * 3**0.5))) is None
+    odd = odd_weights(drawn(10 / (2 * 3**0.5)))
+    assert odd is not None and odd.place == "net.0"
+
+
 def test_sums_of_gates_in_one_cell_are_no_branches_of_blocks():
     loud = [0.2, 0.2, 0.2, 0.2, 3.0]
     blocks = [SumRow(f"blocks.{k}", size, None, size) for k, size in enumerate(loud)]

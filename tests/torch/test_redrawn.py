@@ -190,6 +190,13 @@ def test_the_range_of_the_largest_eigenvalue_holds_95_of_100(draws):
     assert held == pytest.approx(0.95, abs=0.015)
 
 
+def test_one_draw_is_refused():
+    x = torch.ones(3, 5)
+    model = Redrawn(trace(nn.Sequential(nn.Flatten(), nn.Linear(15, 4)), x[None]), x)
+    with pytest.raises(InputError, match="at least 2 draws, got 1"):
+        redrawn(model, lambda traced: measure_jacobian(traced, x), draws=1)
+
+
 def test_multiples_of_the_identity_are_refused():
     model = nn.Sequential(nn.Linear(30, 30), nn.ReLU(), nn.Linear(30, 30)).double()
     initialize_(model, "identity", sigma_w=1.0)

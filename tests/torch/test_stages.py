@@ -5,7 +5,10 @@ from types import SimpleNamespace
 
 import pytest
 
-from freeness.advice import Progress, Stage
+from freeness.advice import Comparison, Progress, Stage, layer_rows, verdict
+from freeness.meanfield import signals
+from freeness.network import mlp
+from freeness.torch.analyzing.design_gain import with_design
 from freeness.torch.model.pace import Pace, TimeUp, beat, cut_off, is_over, paced
 from freeness.torch.request.stages import Lost, Stages, stages_of
 
@@ -31,6 +34,34 @@ def test_a_stage_that_fails_gives_its_reason_and_the_next_one_runs(error, words)
         ("measure Jacobian", True),
         ("curvature", False),
     ]
+
+
+def test_what_was_stopped_at_its_share_may_have_what_the_others_leave():
+    stages = Stages(stages_of(()), 60.0, None)
+    assert isinstance(stages.run("measure Jacobian", lambda: refuse(TimeUp())), Lost)
+    assert isinstance(stages.run("measure Fisher", lambda: refuse(MemoryError())), Lost)
+    assert stages.run("curvature", lambda: 7) == 7
+    assert [stages.again(name) for name in ("measure Jacobian", "measure Fisher", "curvature")] == [True, False, False]
+    assert stages.run("measure Jacobian", lambda: 3) == 3 and not stages.again("measure Jacobian")
+    assert [(stage.name, stage.missing == "") for stage in stages.finished] == [
+        ("measure Jacobian", True),
+        ("measure Fisher", False),
+        ("curvature", True),
+    ]
+
+
+def test_a_design_that_is_sought_for_too_long_is_said_to_be_unknown(monkeypatch):
+    def search(*_):
+        while True:
+            pass
+
+    monkeypatch.setattr("freeness.torch.analyzing.design_gain.gain_of_design", search)
+    network, stages = mlp(20, 100, "tanh", sigma_w=0.8), Stages(stages_of(()), 0.2, None)
+    rows = layer_rows(network, signals(network, 1.0))
+    judged = with_design(
+        verdict(rows, Comparison(None, None, None), Comparison(None, None, None)), network, rows, None, (stages, "")
+    )
+    assert "design of this shape is not known: the budget of 0.2 s ran out" in judged.warnings[-1]
 
 
 def test_after_an_interruption_no_stage_runs():

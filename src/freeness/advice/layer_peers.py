@@ -20,6 +20,7 @@ _APART = 100.0
 _NEAREST = 4  # peers that say what is usual: a rule may depend on depth
 _OF_ROLE, _OF_ALL = 4.0, 5.0  # times from peers of one role, and from all others where there are none
 _FEWEST_DRAWN = 3
+_SINES = 0.1  # relative, of the size of some hundred numbers that are drawn by that rule
 _AS_OTHERS = 1.5  # times at most between draws by one rule
 
 
@@ -60,6 +61,7 @@ def odd_weights(drawn: Sequence[DrawnWeights]) -> Fault | None:
 
     Peers are those whose names differ in numbers alone. What has none is compared with all others. That all of one role start at
     zero, as ends of branches, is usual. So are zeros in one whose name ends alike, and a last layer that is zero or small.
+    A first layer of sines is drawn by a rule of its own.
     A table is odd that is far above 1, the largest deviation in use, which is torch's own.
 
     Example:
@@ -73,12 +75,26 @@ def odd_weights(drawn: Sequence[DrawnWeights]) -> Fault | None:
         if len(kind) >= _FEWEST_DRAWN:
             last = kind[-1].name if not vector else None
             for one in kind:
+                if one is drawn[0] and _is_of_sines(one):
+                    continue
                 apart = _apart(one, kind)
                 if apart is not None and not (one.name == last and apart < 0):
                     found.setdefault(one.name, apart)
     found |= {one.name: math.log(one.size) for one in drawn if one.table and _OF_ALL < one.size < math.inf}
     name = max(found, key=lambda one: abs(found[one]), default=None)
     return None if name is None else Fault(name, _told(name, found[name]))
+
+
+def _is_of_sines(one: DrawnWeights) -> bool:
+    """Whether it is uniform between ±1/inputs, as the layer of a network of sines that reads coordinates.
+
+    Source: Sitzmann et al., NeurIPS 2020, §3.2.
+
+    Example:
+        >>> [_is_of_sines(DrawnWeights("0", "weight", size, 2, 256)) for size in (0.2887, 0.408, 2.887)]
+        [True, False, False]
+    """
+    return not one.vector and abs(one.size * one.inputs * 3**0.5 - 1) < _SINES
 
 
 def _told(name: str, apart: float) -> str:

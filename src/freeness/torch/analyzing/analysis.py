@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import torch
@@ -22,34 +23,30 @@ from freeness.advice import (
     LayerRow,
     LayerTable,
     Report,
-    Stage,
     Verdict,
-    gain_of_design,
     grave_phase,
-    jacobian_spread,
     layer_rows,
-    phase_of,
     verdict,
-    way_to_design,
 )
 from freeness.bars import followed
 from freeness.errors import InputError, brief
 from freeness.meanfield import Signals
 from freeness.network import Activation, Network, Weights
-from freeness.spectra import Measurement, NeuronSignals, Prediction, weight_spread
+from freeness.spectra import NeuronSignals, Prediction, weight_spread
 from freeness.torch.analyzing.analysis_rate import batch_curvature, begins, no_rate, of_fewer, trials_call
 from freeness.torch.analyzing.analysis_spectra import (
     Predicted,
     compared,
     detail_of,
     gaps,
+    jacobian_or_lost,
     may_take_given_maps,
     measured_fisher,
-    measured_jacobian,
     silence_note,
     solved_or_drawn,
     takes_given_maps,
 )
+from freeness.torch.analyzing.design_gain import with_design
 from freeness.torch.analyzing.forecasts import WATCH, Request, counted_pass, forecast, told
 from freeness.torch.analyzing.layer_theory import OutputLoss, with_theory
 from freeness.torch.analyzing.shorter import places_of
@@ -208,12 +205,12 @@ def _found(
     predicted = stages.run("predict spectra", lambda: solved_or_drawn(traced, signals, sample, stages, passes))
     first, second, reason, *_ = Predicted(None, None, predicted.reason) if isinstance(predicted, Lost) else predicted
     plan = stages.planned("measure Jacobian")
-    measured = stages.run("measure Jacobian", lambda: _jacobian(traced, sample, plan, passes))
-    jacobian = compared(first, measured, "" if first else reason, stages)
+    jacobian_of = partial(jacobian_or_lost, traced, sample, plan, passes)
+    jacobian = compared(first, stages.run(plan.name, jacobian_of), "" if first else reason, stages)
     plan = stages.planned("measure Fisher")
     detail = detail_of(traced, sample, plan, passes) if plan.name in stages.wanted else ""
-    measured = stages.run("measure Fisher", lambda: measured_fisher(traced, sample, plan, passes), detail)
-    fisher = compared(second, measured, reason, stages)
+    fisher_of = partial(measured_fisher, traced, sample, plan, passes)
+    fisher = compared(second, stages.run(plan.name, fisher_of, detail), reason, stages)
     freeness = stages.run("test freeness", lambda: _freeness(traced, sample, stages.within(_THEORY)))
     batch = min(options.samples, len(inputs))
     together = is_coupled(traced.model, options.training)
@@ -222,9 +219,13 @@ def _found(
     curvature = stages.run("curvature", curved, vital=True)
     if isinstance(curvature, Lost):
         curvature = no_rate(f"No learning rate: {curvature.reason}.", batch, options)
+    if stages.again("measure Jacobian"):
+        jacobian = compared(first, stages.run("measure Jacobian", jacobian_of), "" if first else reason, stages)
+    if stages.again("measure Fisher"):
+        fisher = compared(second, stages.run("measure Fisher", fisher_of, detail), reason, stages)
     rows = () if isinstance(signals, Lost) else _rows(traced, signals, sample)
     layers = LayerTable() if isinstance(modules, Lost) else modules
-    judged = _judged(traced, (rows, layers), (jacobian, fisher), inputs, options)
+    judged = _judged(traced, (rows, layers), (jacobian, fisher), (inputs, options, stages))
     return Analysis(
         title="",
         layers=layers,
@@ -241,16 +242,6 @@ def _found(
         freeness=FreenessOutcome(None, freeness.reason) if isinstance(freeness, Lost) else freeness,
         chain=rows,
     )
-
-
-def _jacobian(traced: Trace, sample: Tensor, plan: Stage, passes: int | None) -> Measurement | Lost:
-    """That of tokens may not be defined, which costs nothing else."""
-    try:
-        return measured_jacobian(traced, sample, plan, passes)
-    except InputError as error:
-        if sample.is_floating_point():
-            raise
-        return Lost(str(error))
 
 
 def _planned(
@@ -316,16 +307,14 @@ def _judged(
     traced: Trace,
     known: tuple[tuple[LayerRow, ...], LayerTable],
     spectra: tuple[Comparison, Comparison],
-    inputs: Tensor,
-    options: AnalyzeOptions,
+    asked: tuple[Tensor, AnalyzeOptions, Stages],
 ) -> Verdict:
     """The verdict with one first step, and with what speaks against the data."""
+    inputs, options, stages = asked
     if traced.is_chain:
         rows, growth = known[0], known[1].gradient_growth
-        judged = verdict(rows, *spectra, growth)
-        gained = gain_of_design(traced.network, phase_of(rows)[1], jacobian_spread(rows), growth)
-        if gained is not None:  # it does what the other advice asks for
-            judged = replace(judged, advice=(gained, CODE + way_to_design(traced.network, options.source)))
+        told = stages, options.source
+        judged = with_design(verdict(rows, *spectra, growth), traced.network, rows, growth, told)
     else:
         judged = _measured_verdict(*spectra, options)
         if judged.advice and not has_recipe(traced.model, inputs):

@@ -56,6 +56,16 @@ _COMPARED, _LEAST = 0.2, 1.0  # of the time that is left, and seconds, that a di
 _STEPS, _PROBES = 16, 8  # of an estimate: as many probes as have so many steps
 
 
+def jacobian_or_lost(traced: Trace, sample: Tensor, stage: Stage, passes: int | None) -> Measurement | Lost:
+    """That of tokens may not be defined, which costs nothing else."""
+    try:
+        return measured_jacobian(traced, sample, stage, passes)
+    except InputError as error:
+        if sample.is_floating_point():
+            raise
+        return Lost(str(error))
+
+
 def measured_jacobian(traced: Trace, sample: Tensor, stage: Stage, passes: int | None) -> Measurement:
     """All eigenvalues of JJᵀ, or an estimate of their law, as planned."""
     if stage.way == "exact":

@@ -196,7 +196,7 @@ def redrawn(
     Args:
         model: at the sample at which it is measured.
         measure: the spectrum of a traced model, as by :func:`~freeness.torch.measure_jacobian`.
-        draws: at most.
+        draws: at most, ≥ 2: one draw does not tell how far another is from it.
         seconds: of which the draws do not take much more; there are two at least. What this cuts off is told.
 
     Example:
@@ -208,6 +208,8 @@ def redrawn(
         >>> found.largest.low < found.largest.value < found.largest.high
         True
     """
+    if draws < 2:
+        raise InputError(f"expected at least 2 draws, got {draws}; one does not tell how far another is from it.")
     generator, stand_in = torch.Generator().manual_seed(0), model.traced
     begun, seen, cut = time.monotonic(), list[Measurement](), False
     while len(seen) < draws and (len(seen) < _LEAST or sum(one.eigenvalues.size for one in seen) < _ENOUGH):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -14,6 +15,8 @@ from freeness.errors import InputError, brief
 from freeness.torch.loss.differentiated import differentiated, is_of_graph
 from freeness.torch.loss.several_targets import SeveralTargets
 from freeness.torch.model.outputs import OutputKey, loss_of, required_arguments, select_output
+
+LABELS = ("labels", "label", "targets", "target", "label_ids")  # of a dict; Hugging Face's name first
 
 
 @dataclass(frozen=True, eq=False)
@@ -139,6 +142,11 @@ def _called(model: nn.Module, args: Sequence[Any], kwargs: Mapping[str, Any]) ->
         shapes = [_shape(value) for value in args] + [f"{name} {_shape(value)}" for name, value in kwargs.items()]
         needed = required_arguments(model)
         wanted, advice = "", "reshape them, or correct the model"
+        label = next((name for name in LABELS if name in inspect.signature(model.forward).parameters), "")
+        if label and label not in kwargs:
+            advice = (
+                f"it takes {label}, which are missing: name them in a dict for model(**batch), or reshape the inputs"
+            )
         if len(needed) > 1:
             wanted = f", which takes {', '.join(needed)}"
             advice = "pass ((first, second), targets), or a dict for model(**batch)"

@@ -37,6 +37,7 @@ _SLACK = 1.3  # of what later stages are expected to need, kept for them
 _UNKNOWN = 0.5  # share of what is left that a stage gets at most of which nobody knows how long it takes
 _USED = 0.93  # of the time, when what runs is stopped: single calls go on, and the report is made behind it
 _NEAR = 0.01  # seconds between two deadlines that are one
+_SHARE = "its share of"  # in the reason of what was stopped while there was time
 _FLOOR = 0.04  # share of what is left that every stage gets: most of what is not forecast takes less
 
 
@@ -136,7 +137,7 @@ class Stages:
             return self._lost(stage, NOT_ASKED)
         shown = Progress(name + detail, self._done, len(self.wanted), note=self._note)
         self._tell(shown)
-        self._done, self._note = self._done + 1, ""
+        self._done, self._note = min(self._done + 1, len(self.wanted)), ""
         reason = self._reason(stage, vital=vital)
         if reason:
             return self._lost(stage, reason)
@@ -158,8 +159,13 @@ class Stages:
             return self._lost(stage, brief(error), start)
         if isinstance(found, Lost):
             return self._lost(stage, found.reason, start)
-        self.finished.append(replace(stage, seconds=time.monotonic() - start))
+        self._finish(replace(stage, seconds=time.monotonic() - start))
         return found
+
+    def again(self, name: str) -> bool:
+        """Whether a stage that was stopped at its share may have what the others left, which is as much again at least."""
+        cut = next((s for s in self.finished if s.name == name and s.missing.startswith(_SHARE)), None)
+        return cut is not None and not self._ended and self.left > max(2 * (cut.seconds or 0.0), cut.forecast)
 
     def end(self) -> None:
         """Say that all is done."""
@@ -182,7 +188,7 @@ class Stages:
     def cut(self, deadline: float | None = None) -> str:
         """The same of what was stopped now, which had a share of the time where more is left; its deadline, or the stage's."""
         own = self.deadline if deadline is None else deadline
-        return self.late if time.monotonic() > self._end or own > self._end - _NEAR else f"its share of {self.late}"
+        return self.late if time.monotonic() > self._end or own > self._end - _NEAR else f"{_SHARE} {self.late}"
 
     def _reason(self, stage: Stage, *, vital: bool) -> str:
         """Why a stage does not run; "" where it does."""
@@ -194,7 +200,9 @@ class Stages:
 
     def _deadline(self, name: str, now: float) -> float:
         """Its share of what is left, or all of it but what the stages behind it are expected to need."""
-        later = [s for s in STAGES[STAGES.index(name) + 1 :] if s in self.wanted and self.planned(s).way != "left out"]
+        done = {stage.name for stage in self.finished}
+        later = [s for s in STAGES[STAGES.index(name) + 1 :] if s in self.wanted and s not in done]
+        later = [s for s in later if self.planned(s).way != "left out"]
         behind = sum(self.planned(each).forecast for each in later)
         own, left = self.planned(name).forecast, self._end - now
         share = own / (own + behind) if own > 0 else 0.0
@@ -205,8 +213,16 @@ class Stages:
         seconds = None if start is None else time.monotonic() - start
         asked = stage.name in self.wanted
         if asked:
-            self.finished.append(replace(stage, seconds=seconds, missing=reason))
+            self._finish(replace(stage, seconds=seconds, missing=reason))
         return Lost(reason)
+
+    def _finish(self, stage: Stage) -> None:
+        """One entry a stage: what it led to in the end."""
+        places = [k for k, other in enumerate(self.finished) if other.name == stage.name]
+        for k in places:
+            self.finished[k] = stage
+        if not places:
+            self.finished.append(stage)
 
     def _tell(self, progress: Progress) -> None:
         if progress.share == 0:

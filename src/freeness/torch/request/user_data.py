@@ -19,9 +19,8 @@ from freeness.torch.loss.several_targets import together
 from freeness.torch.model.measurable import check_dense
 from freeness.torch.model.outputs import required_arguments
 from freeness.torch.model.state import random_kept, untouched
-from freeness.torch.request.batch import Batch, joined, sample_shapes
+from freeness.torch.request.batch import LABELS, Batch, joined, sample_shapes
 
-LABELS = ("labels", "label", "targets", "target", "label_ids")  # of a dict; Hugging Face's name first
 BATCHES = 8  # of a loader that are taken
 _COLLATED = 64  # samples of a Dataset, which has no batch size of its own
 _TRIED = 2  # samples that are run to see that the model takes them
