@@ -1,12 +1,11 @@
 """Rates carried to the big networks of scripts/transfer_sweep.py by several rules, judged: ``python scripts/transfer_judged.py``.
 
-Every rule sees the rate that was best for the smallest network of the family. A line of JSON a big network holds, for each rule,
-the loss after all steps; the best of the search on the big network itself is in sweeps.jsonl. With ``--seeds`` the big networks
-start from other seeds and see other batches, and the rate that the search found is trained anew beside the rules: the least loss
-of a noisy search is no rule's to reach. Rules: the rate unchanged; ours
-as a whole, and by groups, from three starts of the smallest network; 1/D, D the movement of the outputs by the first step; μP
-with its smaller output layer; the exponents of CompleteP, with branches over depth (Adam); FLeRM's, tensor by tensor, from the
-first step.
+Every rule sees the rate that was best for the smallest network of the family. A line of JSON a big network and seed holds, for
+each rule, the loss after all steps. The big networks start from other seeds than in sweeps.jsonl and see other batches, and the
+rate that the search found is trained anew beside the rules: the least loss of a noisy search is no rule's to reach. With
+``--again`` ours are told anew in every line, and what is told otherwise now is trained. Rules: the rate unchanged; ours as a
+whole, and by groups, from three starts of the smallest network; 1/D, D the movement of the outputs by the first step; μP with its
+smaller output layer; the exponents of CompleteP, with branches over depth (Adam); FLeRM's, tensor by tensor, from the first step.
 """
 
 from __future__ import annotations
@@ -14,6 +13,7 @@ from __future__ import annotations
 import argparse
 import math
 import time
+from collections.abc import Mapping
 from itertools import product
 from typing import Any
 
@@ -24,12 +24,13 @@ from freeness.torch import Transfer, transfer
 from freeness.torch.rate.critical import OptimizerFactory, gradients_step
 from freeness.torch.rate.first_step import StepOptions, first_step, optimizer_factory
 from freeness.torch.request.batch import Batch
-from freeness.torch.start.roles import GroupRole
+from freeness.torch.start.roles import GroupRole, neurons
 from transfer_networks import Added, Member, members
-from transfer_sweep import read, write
+from transfer_sweep import read, rewrite, write
 from transfer_training import DECAY, Rates, Runs
 
 STARTS = 3  # of the smallest network
+_SAME = 1e-3  # relative difference of rates up to which they are one
 FRESH = (1, 2)  # seeds of big networks that no search has seen
 _SHORT = {"sgd": 1e-3, "momentum": 1e-3, "adamw": 1e-5}
 
@@ -140,8 +141,23 @@ def _movements(member: Member, seed: int) -> dict[str, float]:
         return {name: moved(name) for name in named}
 
 
-def judged(member: Member, rate: float, seed: int = 0, searched: float | None = None) -> dict[str, Any]:
-    """Loss by rule, and what ours said; that of the rate that a search found as well, where it is given."""
+def still_told(line: Mapping[str, Any], told: Transfer) -> dict[str, float | None]:
+    """Losses of a line, without those of what is told otherwise now."""
+    parts = {part.role: part.rate for part in told.parts}
+    same = {
+        "whole": math.isclose(line["whole"], told.rate, rel_tol=_SAME),
+        "groups": all(math.isclose(line["groups"][role], rate, rel_tol=_SAME) for role, rate in parts.items()),
+    }
+    return {"search": line["best"]} | {rule: loss for rule, loss in line["losses"].items() if same.get(rule, True)}
+
+
+def judged(
+    member: Member, seed: int, rate: float, searched: float, before: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    """Loss by rule and of the rate that a search found, and what ours said.
+
+    ``before``: a line whose losses are kept where rates are the same.
+    """
     told = transfer(
         [member.small.started(seed) for seed in range(STARTS)],
         member.started(seed),
@@ -151,27 +167,33 @@ def judged(member: Member, rate: float, seed: int = 0, searched: float | None = 
         optimizer=optimizer_of(member),
     )
     found = ours(member, told, seed)
-    if searched is not None:
-        found["search"] = (member.started(seed), dict.fromkeys(found["whole"][1], searched))
+    found["search"] = (member.started(seed), dict.fromkeys(found["whole"][1], searched))
     found["mup"] = mup(member, rate, seed)
     if member.optimizer == "adamw" and any(isinstance(part, Added) for part in member.started().modules()):
         found["completep"] = mup(member, rate, seed, completed=True)
-    found["flerm"] = flerm(member, rate, seed)
-    losses: dict[str, float] = {}
+    losses = dict[str, float | None]() if before is None else still_told(before, told)
+    if "flerm" not in losses:
+        found["flerm"] = flerm(member, rate, seed)
+    found = {rule: one for rule, one in found.items() if rule not in losses}
     plain = {name: rates for name, (_, rates) in found.items() if name not in ("mup", "completep")}
-    losses.update(zip(plain, Runs(member, seed).losses(list(plain.values())), strict=True))
+    trained = dict(zip(plain, Runs(member, seed).losses(list(plain.values())), strict=True))
     for name in found.keys() - plain.keys():
         model, rates = found[name]
-        losses[name] = Runs(member, seed, model).losses([rates])[0]
+        trained[name] = Runs(member, seed, model).losses([rates])[0]
+    losses |= {name: loss if math.isfinite(loss) else None for name, loss in trained.items()}
     return {
+        "member": member.key,
+        "seed": seed,
+        "best": losses.pop("search"),
         "rate": rate,
         "whole": told.rate,
         "outputs": rate * told.outputs[0] / told.outputs[1],
+        "neurons": [neurons(one.started(), _roles(one)) for one in (member.small, member)],
         "groups": {part.role: part.rate for part in told.parts},
         "verdict": told.verdict,
         "advised": told.advised,
         "interval": list(told.interval),
-        "losses": {name: loss if math.isfinite(loss) else None for name, loss in losses.items()},
+        "losses": losses,
     }
 
 
@@ -179,24 +201,25 @@ def main() -> None:
     """Every big network that has been searched, and whose smallest has."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--until", type=float, default=math.inf, help="seconds of this process after which none begins")
-    parser.add_argument("--seeds", action="store_true", help="other starts and batches, into seeds.jsonl")
+    parser.add_argument("--again", action="store_true", help="tell anew, and train what is told otherwise")
     given = parser.parse_args()
     torch.set_num_threads(1)
-    searched = {line["member"]: line for line in read("sweeps.jsonl")}
-    store, seeds = ("seeds.jsonl", FRESH) if given.seeds else ("judged.jsonl", (0,))
-    done = {(line["member"], line.get("seed", 0)) for line in read(store)}
-    for member, seed in product(members(), seeds):
+    searched = {line["member"]: line["rate"] for line in read("sweeps.jsonl")}
+    lines = read("judged.jsonl")
+    places = {(line["member"], line["seed"]): place for place, line in enumerate(lines)}
+    for member, seed in product(members(), FRESH):
+        place = places.get((member.key, seed))
         known = member.key in searched and member.small.key in searched
-        if member == member.small or (member.key, seed) in done or not known:
+        if member == member.small or not known or (place is None) == given.again:
             continue
         if time.process_time() > given.until:
             break
-        small, big = searched[member.small.key], searched[member.key]
-        if given.seeds:
-            found = judged(member, small["rate"], seed, big["rate"])
-            write(store, {"member": member.key, "seed": seed, "best": found["losses"].pop("search"), **found})
+        rates = searched[member.small.key], searched[member.key]
+        if place is None:
+            write("judged.jsonl", judged(member, seed, *rates))
         else:
-            write(store, {"member": member.key, "best": big["loss"], **judged(member, small["rate"])})
+            lines[place] |= judged(member, seed, *rates, before=lines[place])
+            rewrite("judged.jsonl", lines)
 
 
 if __name__ == "__main__":

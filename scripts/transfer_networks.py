@@ -1,4 +1,4 @@
-"""Nine families of networks that grow eightfold in width and in depth, with the data they learn: the pairs of docs/transfer.md.
+"""Twelve families of networks that grow eightfold in width and in depth, with the data they learn: the pairs of docs/transfer.md.
 
 Small ones are 16 wide (4 channels) with one residual block or two hidden layers, so that two cores train hundreds of them.
 """
@@ -269,6 +269,67 @@ def _mixer(width: int, depth: int) -> nn.Module:
     return nn.Sequential(nn.Linear(49, width), *blocks, nn.LayerNorm(width), Averaged(), nn.Linear(width, 10))
 
 
+class Recurrent(nn.Module):
+    """One layer of gated recurrent units (Cho et al. 2014, as torch has it) along positions, in plain products."""
+
+    def __init__(self, before: int, width: int) -> None:
+        super().__init__()
+        self.read, self.kept = nn.Linear(before, 3 * width), nn.Linear(width, 3 * width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        read = self.read(x)
+        state, found = torch.zeros_like(read[:, 0].chunk(3, -1)[0]), []
+        for position in range(x.shape[1]):
+            (r, z, new), (kept_r, kept_z, kept) = read[:, position].chunk(3, -1), self.kept(state).chunk(3, -1)
+            share = torch.sigmoid(z + kept_z)
+            state = share * state + (1 - share) * torch.tanh(new + torch.sigmoid(r + kept_r) * kept)
+            found.append(state)
+        return torch.stack(found, 1)
+
+
+class Last(nn.Module):
+    """The last position."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x[:, -1]
+
+
+def _gru(width: int, depth: int) -> nn.Module:
+    """Layers of recurrent units that read an image row by row."""
+    layers = [Recurrent(width if layer else 14, width) for layer in range(depth)]
+    return nn.Sequential(nn.Flatten(1, 2), *layers, Last(), nn.Linear(width, 10))
+
+
+def _normalised_mlp(width: int, depth: int) -> nn.Module:
+    """A chain of ReLU layers with a layer norm in front of each ReLU, and nothing that skips it."""
+    layers: list[nn.Module] = [nn.Flatten()]
+    for layer in range(depth):
+        layers += [nn.Linear(width if layer else 196, width), nn.LayerNorm(width), nn.ReLU()]
+    return nn.Sequential(*layers, nn.Linear(width, 10))
+
+
+class Permuted(nn.Module):
+    """The axes in another order."""
+
+    def __init__(self, *order: int) -> None:
+        super().__init__()
+        self.order = order
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.permute(self.order)
+
+
+def _convnext(width: int, depth: int) -> nn.Module:
+    """Blocks of a depthwise convolution, a layer norm over channels and two layers on 7×7 positions (Liu et al. 2022)."""
+    blocks = []
+    for _ in range(depth):
+        along = [nn.LayerNorm(width), nn.Linear(width, 4 * width), nn.GELU(), nn.Linear(4 * width, width)]
+        across = nn.Conv2d(width, width, 3, padding=1, groups=width)
+        blocks.append(Added(nn.Sequential(across, Permuted(0, 2, 3, 1), *along, Permuted(0, 3, 1, 2))))
+    head = [nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.LayerNorm(width), nn.Linear(width, 10)]
+    return nn.Sequential(nn.Conv2d(1, width, 2, 2), *blocks, *head)
+
+
 FAMILIES = {
     family.name: family
     for family in (
@@ -281,5 +342,8 @@ FAMILIES = {
         Family("Mixer", _mixer, patches, 16, 1, 16, 4),
         Family("ReLU MLP", _relu_mlp, small_images, 16, 2, 64, 8),
         Family("strided CNN", _strided_cnn, small_images, 8, 2, 32, 1),
+        Family("normalised MLP", _normalised_mlp, small_images, 16, 2, 64, 8),
+        Family("GRU", _gru, small_images, 16, 1, 32, 8),
+        Family("ConvNeXt", _convnext, small_images, 8, 1, 32, 4),
     )
 }

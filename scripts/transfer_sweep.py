@@ -39,6 +39,13 @@ def write(name: str, line: dict[str, Any]) -> None:
         file.write(json.dumps({"schema_version": SCHEMA} | line, ensure_ascii=False) + "\n")
 
 
+def rewrite(name: str, lines: list[dict[str, Any]]) -> None:
+    """All lines in place of those that there are."""
+    text = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
+    (new := STORE / f"{name}.new").write_text(text, encoding="utf-8")
+    new.replace(STORE / name)
+
+
 def searched(member: Member) -> dict[float, float]:
     """Loss by rate."""
     runs = [Runs(member, seed) for seed in range(_SEEDS if member == member.small else 1)]

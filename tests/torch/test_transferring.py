@@ -14,11 +14,11 @@ from freeness.show.answers.measured.transfers import code_of
 from freeness.torch import Transfer, transfer
 from freeness.torch.rate.at_start import AtStart
 from freeness.torch.rate.critical import critical_rate
-from freeness.torch.rate.first_step import Crossing, Movement, StepOptions, first_step, optimizer_factory
+from freeness.torch.rate.first_step import Crossing, Movement, StepOptions, centred, first_step, optimizer_factory
 from freeness.torch.rate.transferring import group_shares
 from freeness.torch.rate.ways import Ways
 from freeness.torch.request.batch import Batch
-from freeness.torch.start.roles import roles_of
+from freeness.torch.start.roles import neurons, roles_of
 from freeness.training import SGD, run_length
 from tests.told import words_and_sentences
 
@@ -146,6 +146,40 @@ def test_roles_of_a_language_model():
     assert "output" not in roles_of(Tokens(8, tied=True), ["table", "mix", "head"]).values()
 
 
+def test_of_a_recurrent_module_that_comes_first_only_what_reads_inputs_is_the_inputs():
+    model = nn.Sequential(nn.LSTM(4, 5, num_layers=2, bidirectional=True), nn.Linear(10, 3))
+    roles = roles_of(model, ["0", "1"])
+    assert {name for name, role in roles.items() if role == "input"} == {"0.weight_ih_l0", "0.weight_ih_l0_reverse"}
+    assert {roles[f"0.{name}"] for name in ("weight_hh_l0", "weight_ih_l1", "weight_hh_l1_reverse")} == {"hidden"}
+
+
+def test_neurons_are_what_matrices_give_in_front_of_the_last_one():
+    attention, table = nn.MultiheadAttention(6, 2), nn.Embedding(5, 6)
+    for model, order, count in (
+        (nn.Sequential(nn.Conv2d(2, 8, 3, groups=2), nn.ReLU(), nn.Flatten(), nn.Linear(8, 3)), ["0", "3"], 8),
+        (nn.Sequential(nn.LSTM(4, 5, num_layers=2), nn.Linear(5, 3)), ["0", "1"], 2 * 2 * 4 * 5),
+        (nn.Sequential(table, attention, nn.Linear(6, 3)), ["0", "1", "2"], 3 * 6 + 6),
+        (nn.Linear(4, 3), [""], 0),
+    ):
+        assert neurons(model, roles_of(model, order)) == count
+    assert neurons(Tokens(8), roles_of(Tokens(8), ["table", "mix", "head"], {"square": 2})) == 8 + 8
+
+
+def test_a_first_step_of_adam_moves_outputs_as_the_neurons_and_one_of_random_signs_as_their_root():
+    """Why one rate lies between both: of the last layer Δf = η Σ ±h over n neurons."""
+    found = []
+    for width in (64, 4096):
+        model = nn.Sequential(nn.Linear(6, width), nn.Tanh(), nn.Linear(width, 3))
+        with first_step(model, batch_of_pairs(), StepOptions("cross_entropy", "adam")) as step:
+            aligned = step.movements(1e-6)[1]["output"].outputs
+        hidden = model[:2](X).detach()
+        signs = torch.randint(2, (200, width, 3), generator=torch.Generator().manual_seed(0)) * 2.0 - 1
+        random = float(centred(hidden @ signs, "cross_entropy").square().mean().sqrt())
+        found.append((aligned, random))
+    (few, few_random), (many, many_random) = found
+    assert many / few == pytest.approx(64, rel=0.15) and many_random / few_random == pytest.approx(8, rel=0.15)
+
+
 def test_shares_keep_what_groups_move_and_a_new_group_takes_their_geometric_mean():
     small = {"hidden": Movement(1.0, 2.0), "output": Movement(1.0, 0.0)}
     big = {"hidden": Movement(9.0, 4.0), "output": Movement(8.0, 0.0), "input": Movement(3.0, 3.0)}
@@ -184,14 +218,18 @@ def test_several_starts_of_the_small_network_are_averaged_and_one_is_itself():
 
 
 @pytest.mark.parametrize("optimizer", ["sgd", "adamw"])
-def test_where_only_widths_differ_outputs_decide_and_elsewhere_the_geometric_mean(optimizer):
+def test_the_rate_is_the_mean_of_what_starts_and_neurons_ask_for_and_of_starts_only_outputs_decide_over_width(
+    optimizer,
+):
     small = mlp(8)
-    for big, exponent in ((mlp(64), 0.0), (mlp(8, 6), 0.5)):
+    for big, exponent, grown in ((mlp(64), 0.0, 8), (mlp(8, 6), 0.5, 3), (mlp(64, 6), 0.5, 24)):
         found = transfer(small, big, 1e-2, (X, Y), optimizer=optimizer)
         ways = [found.critical[1] / found.critical[0], found.outputs[0] / found.outputs[1]]
         held = [min(way, 1.0) for way in ways]
-        assert found.rate == pytest.approx(1e-2 * held[0] ** exponent * held[1] ** (1 - exponent))
+        start = held[0] ** exponent * held[1] ** (1 - exponent)
+        assert found.rate == pytest.approx(1e-2 * math.sqrt(start / math.sqrt(grown)))
         assert ("as only widths differ" in found.reason) == (exponent == 0)
+        assert f"The root of {grown} times as many neurons asks for" in found.reason
 
 
 def relu(depth):
@@ -209,9 +247,10 @@ def test_a_rate_beyond_the_minimum_of_the_first_step_goes_as_the_inverse_degree_
         found = transfer([small, small], big, rate, (X, Y), optimizer=optimizer)
         assert ("its start is no measure." in found.reason) == held and found.passes <= 15
         words_and_sentences(found.reason)
-    assert found.rate == pytest.approx(rate / 2, rel=0.05) and found.verdict == "uncertain" and found.advised == "rate"
+    told = rate * math.sqrt(1 / 2 / math.sqrt(3))
+    assert found.rate == pytest.approx(told, rel=0.05) and found.verdict == "uncertain" and found.advised == "rate"
     assert {part.rate for part in found.parts} == {found.rate}
-    assert found.interval[0] < rate / 4 and found.interval[1] > rate
+    assert found.interval[0] < found.rate / 4 and found.interval[1] > 4 * found.rate
 
 
 class Scaled(nn.Module):
@@ -280,7 +319,8 @@ def test_longer_runs_and_larger_batches_multiply_all_rates_by_measured_exponents
     assert [part.rate for part in other.parts] == pytest.approx([part.rate * length.factor for part in plain.parts])
     assert other.interval[0] == pytest.approx(plain.interval[0] * length.low)
     assert "extrapolated to 6400 steps and 12 samples a step" in other.reason
-    words_and_sentences(other.reason)
+    words_and_sentences(plain.reason)
+    words_and_sentences(other.reason, sentences=4)
 
 
 def test_of_a_larger_batch_weights_are_means_over_as_many_samples():

@@ -12,7 +12,7 @@ from torch import nn
 from freeness.errors import InputError
 from freeness.torch.rate.first_step import Crossing, Movement, StepOptions, first_step
 from freeness.torch.request.batch import Batch
-from freeness.torch.start.roles import GroupRole
+from freeness.torch.start.roles import GroupRole, neurons
 
 SHORT = 1e-3  # of the critical rate, for differences
 BELOW = 0.3  # of where the critical rate is expected, from where it is walked to
@@ -23,7 +23,8 @@ _LONG = 30  # forward passes of a search in the small network
 class AtStart:
     """Of one network, or the mean of ``starts``: critical rate, how outputs move, all together and by group, and roles.
 
-    ``degree``: of the outputs in all weights, see :meth:`~freeness.torch.rate.first_step.FirstStep.degree`.
+    ``degree``: of the outputs in all weights, see :meth:`~freeness.torch.rate.first_step.FirstStep.degree`; ``neurons``: how
+    many there are.
     """
 
     crossing: Crossing
@@ -32,6 +33,7 @@ class AtStart:
     roles: Mapping[str, GroupRole]
     starts: int = 1
     degree: float = 1.0
+    neurons: float = 0.0
 
 
 def at_start(small: nn.Module, batch: Batch, how: StepOptions, rate: float) -> AtStart:
@@ -44,7 +46,7 @@ def at_start(small: nn.Module, batch: Batch, how: StepOptions, rate: float) -> A
         rough = step.crossing(step.whole, rate, _LONG).rate
         moved = step.movements(SHORT * rough)
         crossing = step.crossing(step.whole, BELOW * rough, _LONG)
-        return AtStart(crossing, *moved, dict(step.roles), degree=step.degree())
+        return AtStart(crossing, *moved, dict(step.roles), degree=step.degree(), neurons=neurons(small, step.roles))
 
 
 def averaged(starts: Sequence[AtStart]) -> AtStart:
@@ -70,6 +72,7 @@ def averaged(starts: Sequence[AtStart]) -> AtStart:
         first.roles,
         len(starts),
         _middle([one.degree for one in starts]),
+        first.neurons,
     )
 
 

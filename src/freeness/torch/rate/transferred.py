@@ -61,7 +61,8 @@ class Transfer(Printed, Shown):
 
     ``rate`` is for the whole of the big network, ``interval`` where the best rate is expected; ``parts`` are rates of groups of
     its parameters. ``verdict``: the rate transfers "as it is", is "changed", or is "uncertain" where the critical rate and the
-    change of the outputs disagree, or the small network's start is no measure; ``reason`` says why in at most three sentences.
+    change of the outputs disagree, or the small network's start is no measure; ``reason`` says why in at most three sentences,
+    and one more for a run of another length or batch.
 
     ``advised``: which of the two came nearer to the best in trials (docs/transfer.md): the rates by "groups" where nothing is
     normalised, and one "rate" elsewhere.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Literal
@@ -45,8 +46,9 @@ def roles_of(model: nn.Module, order: Sequence[str], grown: Mapping[str, int] | 
     """The role of every trained parameter by name.
 
     The first matrix that a forward pass meets is the input's, unless a table of embeddings comes before it; the last one is the
-    output's. Tensors that only the model knows are matrices where two of their sides grow, as in the larger of two networks, or
-    tables as embeddings of positions are.
+    output's. Of a recurrent module that comes first only what its first layer reads inputs with is the input's. Tensors that only
+    the model knows are matrices where two of their sides grow, as in the larger of two networks, or tables as embeddings of
+    positions are.
 
     Args:
         model: any module.
@@ -71,12 +73,42 @@ def roles_of(model: nn.Module, order: Sequence[str], grown: Mapping[str, int] | 
         if role == "table":
             found[name] = "embeddings"
         elif role == "matrix":
-            found[name] = "output" if module == last else "input" if module == first else "hidden"
+            reads = module == first and _reads_inputs(model.get_submodule(module), key)
+            found[name] = "output" if module == last else "input" if reads else "hidden"
         elif role == "own" and value.ndim > 1:
             found[name] = "hidden" if _is_matrix(name, value, grown) else "embeddings"
         else:
             found[name] = "norms and biases"
     return found
+
+
+def neurons(model: nn.Module, roles: Mapping[str, GroupRole]) -> float:
+    """How many there are: the numbers that all matrices in front of the output's give; 0 of a model that is linear.
+
+    A square of the model's own, of which nobody knows which side is the output's, counts as its root.
+
+    Example:
+        >>> model = nn.Sequential(nn.Linear(3, 4), nn.Tanh(), nn.Linear(4, 5), nn.Tanh(), nn.Linear(5, 2, bias=False))
+        >>> neurons(model, roles_of(model, ["0", "2", "4"]))
+        9.0
+    """
+    found = 0.0
+    for name, value in trained_parameters(model).items():
+        module, _, key = name.rpartition(".")
+        if roles[name] in ("input", "hidden"):
+            part = parts_of(model.get_submodule(module)).get(key)
+            fan_in = part.fan_in if part is not None and part.role == "matrix" else math.sqrt(value.numel())
+            found += value.numel() / fan_in
+    return found
+
+
+def _reads_inputs(first: nn.Module, key: str) -> bool:
+    """Whether a matrix of the module that comes first multiplies inputs; those of torch's recurrent ones also multiply states."""
+    return not isinstance(first, nn.RNNBase | nn.RNNCellBase) or key in (
+        "weight_ih",
+        "weight_ih_l0",
+        "weight_ih_l0_reverse",
+    )
 
 
 def _is_matrix(name: str, value: Tensor, grown: Mapping[str, int] | None) -> bool:
