@@ -23,7 +23,7 @@ from freeness.laws.curve import NOISE, CurvePoint, Margin, SpectralCurve, Transf
 from freeness.laws.law import Atom, Boundary, Law, real_points
 from freeness.laws.neighbours import Neighbours, put
 from freeness.laws.outside import walk_end
-from freeness.numerics import ROUNDING, Solution, Standard, Update, confirmed, follow, improved
+from freeness.numerics import ROUNDING, Solution, Standard, Update, confirmed, follow, improved, nearest
 
 _HEIGHT = 30.0  # the continuation starts at this multiple of the support's radius
 _NEAR = 0.1  # share of that height at which it is tried first
@@ -337,10 +337,24 @@ class CurveLaw(BandedLaw, TransformLaw):
     @property
     def _dear(self) -> bool:
         """Whether starts between neighbours are cheaper than continuing all points together."""
-        return self._curve.size >= _COSTLY or self._curve.logarithmic
+        return self._curve.size == 1 or self._curve.size >= _COSTLY or self._curve.logarithmic
 
     def _solver(self) -> Neighbours:
-        return Neighbours(lambda x: self._continued(x.astype(complex)), self._near, inner=_startable, stones=True)
+        guessed = self._guessed if self._curve.certain else None
+        return Neighbours(
+            lambda x: self._continued(x.astype(complex)), self._near, inner=_startable, stones=True, guessed=guessed
+        )
+
+    def _guessed(self, x: np.ndarray) -> Solution:
+        """Solutions to which a few Newton steps lead at once, by the standards of :meth:`_near`; one that is there is the only one.
+
+        Two starts are tried for each: where 1/G is that of the arcsine law on the hull, and a deviation above the axis.
+        """
+        (low, high), curve = self.continuous_hull, self._light
+        root = np.sqrt(np.maximum((x - low) * (high - x), 0.0))
+        with np.errstate(all="ignore"):
+            starts = np.stack([curve.start(z.astype(complex)) for z in (self.mean + 1j * root, x + 1j * self._scale)])
+            return self._near(nearest(self._update(curve), starts, self._scaled(x.astype(complex))[0]), x)
 
     def _near(self, start: np.ndarray, x: np.ndarray) -> Solution:
         """Solutions near rough guesses, kept where all subordination functions lie inside the half-plane: there is one.

@@ -29,6 +29,7 @@ _STONES, _HALF, _SHORTEST = (
 _BEYOND = 8.0  # of the distance between the last two: so far do others start beyond them
 _UNEVEN = 8.0  # ratio of gaps between four points up to which a cubic goes through them
 _BACK = 0.25  # of the way beyond the last one, which the other lies away from it
+_TRIED, _FOUND = 40, 4  # about how many of the first points are guessed; fewer that are found are no beginning
 
 
 class Neighbours:
@@ -44,6 +45,7 @@ class Neighbours:
         inner: (k, m) ↦ (m,), whether solutions lie inside a band, so that others may start there; all, when left out.
         stones: whether what ``confirmed`` finds is the solution, from however far it started: then others on the way are tried.
         first: about how many of the first points are followed.
+        guessed: x (m,) ↦ solutions that are found at once, not converged elsewhere: the first points are so, if possible.
     """
 
     def __init__(
@@ -54,9 +56,10 @@ class Neighbours:
         inner: Callable[[Inexact[np.ndarray, "unknowns points"]], Bool[np.ndarray, " points"]] | None = None,
         stones: bool = False,
         first: int = 5,
+        guessed: Callable[[Float[np.ndarray, " points"]], Solution] | None = None,
     ) -> None:
         self._followed, self._confirmed = followed, confirmed
-        self._size_of, self._inner, self._stones, self._first = size_of, inner, stones, first
+        self._size_of, self._inner, self._stones, self._first, self._guessed = size_of, inner, stones, first, guessed
         self._x = np.empty(0)
         self._known: Solution | None = None
 
@@ -76,6 +79,8 @@ class Neighbours:
 
     def _begin(self, x: np.ndarray) -> None:
         """The first points: some from far away, the others between these, ever closer; at both ends points are hardest."""
+        if self._guessed is not None and self._begun(x, self._guessed):
+            return
         stride = 2 ** max(0, (x.size // self._first).bit_length() - 1)
         places = np.arange(stride // 2, x.size, stride)
         self._x, self._known = x[places], self._followed(x[places])
@@ -86,6 +91,18 @@ class Neighbours:
             left = self._add_near(x[tried])
             rest = rest[~np.isin(rest, tried) | np.isin(x[rest], left)]
         self._extend(x[rest])
+
+    def _begun(self, x: np.ndarray, guessed: Callable[[np.ndarray], Solution]) -> bool:
+        """Whether enough of the first points are found at once, from which the others then are."""
+        stride = max(1, x.size // _TRIED)
+        places = np.arange(stride // 2, x.size, stride)
+        found = guessed(x[places])
+        kept = np.flatnonzero(found.converged)
+        if kept.size < _FOUND:
+            return False
+        self._x, self._known = x[places[kept]], taken(found, kept)
+        self._extend(np.delete(x, places[kept]))
+        return True
 
     def _extend(self, x: np.ndarray) -> None:
         """Further points: from between known ones, by stepping stones, or from far away; of many, as in gaps, some first."""

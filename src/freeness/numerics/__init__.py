@@ -7,6 +7,7 @@ from freeness.numerics.continuation import Update as Update
 from freeness.numerics.continuation import confirmed as confirmed
 from freeness.numerics.continuation import follow as follow
 from freeness.numerics.continuation import improved as improved
+from freeness.numerics.continuation import nearest as nearest
 from freeness.numerics.half_plane import lower_log as lower_log
 from freeness.numerics.half_plane import upper_log as upper_log
 from freeness.numerics.jet import SAME as SAME

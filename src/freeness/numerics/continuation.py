@@ -41,6 +41,7 @@ _IMPROVED, _FARTHEST, _NEARLY = (
     2.0,
     1e-4,
 )  # steps from a rough guess, the longest of them, relative, and when it is none
+_ROUGHLY = 5  # steps from each of several starts
 _REGULAR = 1e-11  # a last step from there is longer at solutions that are nearly multiple
 _TOLERANCE = 4e-15  # relative size of the last update
 _SHRINKING = 0.9  # an update that shrinks less is rounding; near an m-fold root they shrink by 1 - 1/m
@@ -280,6 +281,26 @@ def improved(
                 break
     trial[:, good], noise[good], good[good] = _newton(update, trial[:, good], target[good], magnitude[good], standard)
     return Solution(trial, np.zeros(target.shape), noise, good & (noise <= _REGULAR))
+
+
+def nearest(
+    update: Update, starts: Inexact[np.ndarray, "starts unknowns points"], target: Inexact[np.ndarray, " points"]
+) -> Inexact[np.ndarray, "unknowns points"]:
+    """Rough parameters for :func:`improved`: those of several starts that a few Newton steps bring nearest to a solution.
+
+    What is left of the steps tells how near, of starts that stay in the half-plane where there is one.
+    """
+    count = len(starts)
+    trial, aim = np.concatenate(starts, axis=1), np.tile(target, count)
+    with np.errstate(all="ignore"):
+        change = update(trial, aim)[0]
+        for _ in range(_ROUGHLY - 1):
+            trial = trial + change
+            change = update(trial, aim)[0]
+        trial = trial + change
+        left = _relative(change, trial, _PLAIN) + np.any(np.imag(trial) < 0, axis=0)
+    best = np.argmin(np.where(np.isfinite(left), left, np.inf).reshape(count, -1), axis=0)
+    return trial.reshape(len(trial), count, -1)[:, best, np.arange(target.size)]
 
 
 def _attempt(
