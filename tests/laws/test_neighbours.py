@@ -88,3 +88,12 @@ def test_points_between_four_known_ones_start_on_a_cubic():
     counted.followed = []
     between = np.linspace(1.125, 1.875, 16)
     assert (counted.solve(between).parameters == exact(between)).all() and not counted.followed
+
+
+@pytest.mark.parametrize(("share", "followed"), [(0.5, 0), (0.0, 8)])
+def test_first_points_are_found_at_once_or_some_are_followed(share, followed):
+    """From those that were found the others are; where none was it is as without."""
+    x = np.linspace(1.0, 2.0, 40)
+    counted = Counted(guessed=lambda x: solution(exact(x), np.arange(x.size) < share * x.size))
+    assert (counted.solve(x).parameters == exact(x)).all() and len(counted.followed) <= followed
+    assert bool(counted.followed) == bool(followed)

@@ -11,6 +11,7 @@ from freeness import (
     PointMass,
     Semicircle,
     Uniform,
+    free_difference,
     free_product,
     free_sum,
     free_variables,
@@ -120,3 +121,20 @@ def test_points_of_a_gap_start_from_their_neighbours_and_are_the_solutions_there
         g = (g + 0.3 / (w + 1) + 0.7 / (w - 2)) / 2
     assert found.g == pytest.approx(g, rel=1e-7, abs=1e-8)
     assert sum(followed) < 30
+
+
+AT_ONCE = LAWS | {
+    "two unknowns": free_product(Uniform(0.5, 2.0), Atoms([0.2, 1.0, 2.0], [0.5, 0.25, 0.25])),
+    "of both signs": free_difference(MarchenkoPastur(1.0), MarchenkoPastur(0.4)),
+    "three unknowns": free_sum(Atoms([-3.0, 0.0, 7.0]), Uniform(0.0, 1.0), Atoms([0.0, 1.0]), Semicircle(0.5)),
+}
+
+
+@pytest.mark.parametrize("name", ["gap", "cusp", "hard edge", "two unknowns", "of both signs", "three unknowns"])
+def test_points_found_at_once_are_those_that_are_followed_from_far_above(name):
+    law = AT_ONCE[name]
+    x = np.linspace(*law.hull, 34)[1:-1]
+    found, followed = law._guessed(x), law._continued(x.astype(complex))
+    kept = found.converged & followed.converged
+    assert kept.sum() > 20
+    assert found.parameters[:, kept] == pytest.approx(followed.parameters[:, kept], rel=1e-9, abs=1e-12)

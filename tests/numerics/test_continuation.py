@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from freeness.numerics.continuation import Standard, follow, improved
+from freeness.numerics.continuation import Standard, follow, improved, nearest
 
 
 def semicircle_update(t: np.ndarray, target: np.ndarray) -> tuple[np.ndarray, Callable[[], np.ndarray]]:
@@ -113,3 +113,12 @@ def test_guesses_at_which_steps_grow_are_given_up():
         lambda w, z: (3 * w, lambda: np.ones(z.size)), np.ones((1, 2), complex), np.ones(2, complex), np.ones(2)
     )
     assert not found.converged.any()
+
+
+def test_of_several_starts_that_is_taken_which_comes_nearest_inside_the_half_plane():
+    """The first start is good for the first point, the second for the other; conjugates, which are roots as well, are none."""
+    x = np.array([0.3, -1.2])
+    exact = (x + 1j * np.sqrt(4 - x**2)) / 2
+    starts = np.array([exact * [1.3, np.nan], exact.conj(), [1e-9j, 1.4j * exact[1] / 1j], [np.inf, np.nan]])
+    found = nearest(semicircle_update, starts[:, None], x.astype(complex))
+    assert found[0] == pytest.approx(exact, rel=1e-9)

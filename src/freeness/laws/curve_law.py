@@ -60,6 +60,9 @@ class CurveLaw(BandedLaw, TransformLaw):
         self._curve, self._variance, self._atoms = curve, variance, atoms
         self._lower_bound, self._symmetric = lower_bound, symmetric
         self._neighbours: Neighbours | None = None
+        self._last: tuple[np.ndarray, Boundary] | None = (
+            None  # of a law that remembers: points, and what was found there
+        )
         self._tiny = 0.0  # below which points are solved for in logarithms
 
     @property
@@ -172,7 +175,9 @@ class CurveLaw(BandedLaw, TransformLaw):
         return replace(found, g=g, error=np.where(told, error, np.maximum(error, found.error)), converged=known)
 
     def _boundary(self, x: np.ndarray, potential: bool) -> Boundary:
-        """Boundary values; without ``potential``, which costs as much as the rest, that is NaN."""
+        """Boundary values; without ``potential``, which costs as much as the rest, that is NaN, or what was found there last."""
+        if not potential and self._last is not None and np.array_equal(x, self._last[0]):
+            return self._last[1]
         mirrored = (x < 0) & self._symmetric
         target = np.where(mirrored, -x, x)
         solution = self._solve(target.astype(complex))
@@ -190,7 +195,10 @@ class CurveLaw(BandedLaw, TransformLaw):
         turned = np.abs(np.imag(own) - np.pi / 2) > np.pi / 2 + _ABOVE  # NaN is none
         found = Boundary(g, own, error, solution.converged & np.isfinite(g) & ~above & ~turned)
         middle = (x == 0) & ~found.converged
-        return self._centred(found, middle) if self._symmetric and middle.any() else found
+        found = self._centred(found, middle) if self._symmetric and middle.any() else found
+        if potential and self._neighbours is not None:
+            self._last = x, found
+        return found
 
     def _upper_point(self, parameters: np.ndarray, steps: int = _TIED, potential: bool = False) -> CurvePoint:
         """The curve's points with G below the axis: where all unknowns are near to it, mirror images are solutions as well."""
@@ -200,6 +208,8 @@ class CurveLaw(BandedLaw, TransformLaw):
 
     def _tied(self, parameters: np.ndarray, steps: int, potential: bool) -> CurvePoint:
         """Unknowns whose sign or angle is rounding, as beside a hard edge behind a shift, are left as they are."""
+        if self._curve.size == 1:
+            return self._curve.evaluate(parameters, 1, potential)
         found, point = settled(self._curve, parameters, steps, potential)
         crossed = (np.imag(found) * np.imag(parameters) < 0) & (np.abs(np.imag(found)) > NOISE * np.abs(found))
         lost = np.any(crossed | (np.abs(found - parameters) > _RETIED * np.abs(parameters)), axis=0)
@@ -346,7 +356,7 @@ class CurveLaw(BandedLaw, TransformLaw):
         )
 
     def _guessed(self, x: np.ndarray) -> Solution:
-        """Solutions to which a few Newton steps lead at once, by the standards of :meth:`_near`; one that is there is the only one.
+        """Solutions to which a few Newton steps lead at once; by the standards of :meth:`_near` there is only one.
 
         Two starts are tried for each: where 1/G is that of the arcsine law on the hull, and a deviation above the axis.
         """

@@ -36,6 +36,9 @@ _FARTHEST = 600.0  # e^600 is still finite
 _OFTEN = 200.0  # far enough for most laws
 _TRIES = 80  # of Newton's method and of bisections
 _ZOOM = 33
+_ABOUT = np.geomspace(1e-6, 1e-2, 9) * np.array(
+    [[-1.0], [1.0]]
+)  # shares of a bracket, beside where its end is expected
 _ZOOMS = 12
 _PLACED = (
     1e-9  # of the mean, by which rounding may put a point on the other side of it: a law may be nearly a point mass
@@ -77,9 +80,19 @@ def walk_end(curve: SpectralCurve, side: Side, quantity: Quantity) -> WalkEnd:
             return WalkEnd(np.nan, np.nan)
         if rising.all() or grid[last] - grid[last + 1] < _SHARP:
             break
-        grid = np.linspace(grid[last], grid[last + 1], _ZOOM)
+        grid = _closer(grid[last : last + 2], point.margin[last : last + 2])
         point = outside_point(curve, grid, side)
     return WalkEnd(float(point.z.value[last]), float(grid[last]))
+
+
+def _closer(ends: np.ndarray, margin: np.ndarray) -> np.ndarray:
+    """Log distances between two, evenly, and crowded about where the margin vanishes if it falls on a line."""
+    start, width = ends[0], ends[1] - ends[0]
+    even = np.linspace(0.0, 1.0, _ZOOM)
+    with np.errstate(all="ignore"):
+        zero = margin[0] / (margin[0] - margin[1])
+    share = np.unique([*even, *np.clip(zero + _ABOUT, 0.0, 1.0).flat]) if np.isfinite(zero) else even
+    return start + width * share
 
 
 def _outside(curve: SpectralCurve, point: CurvePoint, side: Side, quantity: Quantity) -> np.ndarray:
