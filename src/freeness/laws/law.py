@@ -309,18 +309,22 @@ class Law(Shown, Plotted, ABC):
         return value
 
     def _sandwiched(self, x: np.ndarray) -> np.ndarray:
-        """At points that did not converge, as on the end of a band: between two beside it that have the same value, else NaN."""
-        value, scale = np.full(x.shape, np.nan), self._reach
+        """At points that did not converge, as on the end of a band: between the nearest on both sides that did.
+
+        NaN where these have not the same value.
+        """
+        (below, above), scale = np.full((2, *x.shape), np.nan), self._reach
         tiny = (np.abs(x) < _SANDWICHED[-1] * scale) & (x != 0)  # bands may begin far down
         unit = np.where(tiny, _FARTHEST / _SANDWICHED[-1] * np.abs(x), scale)
         for distance in _SANDWICHED:
-            left = np.flatnonzero(np.isnan(value))
+            left = np.flatnonzero(np.isnan(below) | np.isnan(above))
             if left.size == 0:
                 break
             away = distance * unit[left]
-            below, above = np.split(self._raw_cdf(np.concatenate([x[left] - away, x[left] + away])), 2)
-            value[left] = np.where(np.abs(above - below) <= _ALIKE, (below + above) / 2, np.nan)
-        return value
+            sides = np.split(self._raw_cdf(np.concatenate([x[left] - away, x[left] + away])), 2)
+            for known, found in zip((below, above), sides, strict=True):
+                known[left] = np.where(np.isnan(known[left]), found, known[left])
+        return np.where(np.abs(above - below) <= _ALIKE, (below + above) / 2, np.nan)
 
     def _gaps_beside(self, position: float, mass: float) -> Gaps:
         """Where the distribution function rises by the atom's mass alone both gaps are; where by more, one without a density."""
