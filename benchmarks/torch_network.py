@@ -49,10 +49,10 @@ def ours_new() -> Array:
     return np.linalg.eigvalsh(dual_gram(trace(model(), x), x).numpy())
 
 
-def ours_top(matrix: str = "ggn") -> Callable[[], float]:
-    """λ_max of a curvature matrix of ½‖f - y‖²."""
+def ours_top(matrix: str = "ggn", tolerance: float | None = None) -> Callable[[], float]:
+    """λ_max of a curvature matrix of ½‖f - y‖², to a residual over λ."""
     known, (x, y) = model(), batch()
-    how = CurvatureOptions(matrix=matrix, training=False)
+    how = CurvatureOptions(matrix=matrix, training=False, tolerance=tolerance)
     return lambda: batch_sharpness(known, x, y, "half_squared_error", how).value
 
 

@@ -10,6 +10,7 @@ from benchmarks.measure import Row, run
 from benchmarks.torch_network import batch, hessian_top, model, ours_top
 
 BAR = 1e-3
+NEAR = 0.01  # residual over λ: λ is off by about its square, and not by more than PyHessian's at its own tolerance
 
 
 def _half_squared_error(outputs: Tensor, targets: Tensor) -> Tensor:
@@ -22,20 +23,20 @@ def _theirs(options: dict[str, float]) -> float:
     return float(found[0][0])
 
 
-def _row(options: dict[str, float]) -> Row:
-    exact = hessian_top()
+def _row(options: dict[str, float], tolerance: float | None = None) -> Row:
+    exact, told = hessian_top(), "the Hessian is another matrix than the GGN"
     return Row(
-        ours=ours_top("hessian"),
+        ours=ours_top("hessian", tolerance),
         theirs=lambda: _theirs(options),
         error=lambda value: abs(value / exact - 1),
         measure="relative error",
         bar=BAR,
-        remark="the Hessian is another matrix than the GGN",
+        remark=told if tolerance is None else f"{told}. A residual of {tolerance:g} λ was asked of ours",
     )
 
 
 ROWS = {
-    "λ_max of the Hessian": lambda: _row({}),
+    "λ_max of the Hessian": lambda: _row({}, NEAR),
     "λ_max of the Hessian, to a tolerance of 1e-6": lambda: _row({"maxIter": 1000, "tol": 1e-6}),
 }
 

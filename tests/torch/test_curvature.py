@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch import Tensor, nn
@@ -116,9 +118,14 @@ def batch_dual(traced: Trace, inputs: Tensor, loss: str) -> Tensor:
     roots = vectors * values.clamp_min(0).sqrt()[:, None] @ vectors.transpose(1, 2)
     rows = len(inputs) * outputs.shape[1]
     gram = torch.zeros(rows, rows, dtype=torch.float64)
+    behind = [f.dense for f in factors]
     for i, step in enumerate(traced.chain.steps):
         if isinstance(step, DenseStep):
-            after = [_jacobian(f[i + 1 :]) if f[i + 1 :] else torch.eye(outputs.shape[1]).double() for f in factors]
+            behind = [dense[1:] for dense in behind]
+            after = [
+                _jacobian(replace(f, dense=dense)) if dense else torch.eye(outputs.shape[1]).double()
+                for f, dense in zip(factors, behind, strict=True)
+            ]
             back = torch.cat([root @ matrix for root, matrix in zip(roots, after, strict=True)])
             given = torch.stack([value[i] for value in passes])
             kernel = given @ given.T + (step.bias is not None)

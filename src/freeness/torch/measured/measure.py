@@ -24,7 +24,7 @@ from freeness.torch.measured.any_model import (
     survey,
 )
 from freeness.torch.model.memory import MemoryPlan, check_memory
-from freeness.torch.record.elementwise import derivative
+from freeness.torch.record.elementwise import derivatives
 from freeness.torch.record.signals import layer_values
 from freeness.torch.record.steps import DenseStep
 from freeness.torch.record.tracing import Trace
@@ -80,7 +80,9 @@ def dual_gram(
         check_memory(_chain_plan(trace), (), limit, sample.device)
         factors = _factors(trace, sample, dtype)
         with torch.no_grad():
-            return (_backward_gram(factors) if _backward_is_cheaper(factors) else _forward_gram(factors)).double()
+            return (
+                _backward_gram(factors) if _backward_is_cheaper(factors.shapes) else _forward_gram(factors)
+            ).double()
     function = replace(trace.function, training=training, dtype=dtype)
     with function.ready(trace.input(x)) as (ready, sample):
         passes = _checked_passes(survey(ready, sample), 1, passes, limit, sample.device)
@@ -158,11 +160,11 @@ def _as_chain(trace: Trace, training: bool, dtype: torch.dtype | None) -> bool:
 
 def _chain_plan(trace: Trace) -> MemoryPlan:
     weights = trace.weights
-    copies = sum(weight.numel() for weight in weights if weight.dtype != torch.float64)
+    largest = max(weight.numel() for weight in weights)
     outputs, widest = len(weights[-1]), max(max(weight.shape) for weight in weights)
     backward = 16 * outputs * widest
     return MemoryPlan(
-        (("weights in float64", 8 * copies), ("backward pass", backward), ("Gram matrix", 16 * outputs**2))
+        (("a weight in float64", 8 * largest), ("backward pass", backward), ("Gram matrix", 16 * outputs**2))
     )
 
 
@@ -300,35 +302,80 @@ def _measured(method: str, compute: Callable[[], Tensor]) -> Measurement:
     return Measurement(values, Empirical(values), method, seconds)
 
 
+class _Room:
+    """Matrices that are written again and again: fresh memory costs as much as a product of width 256."""
+
+    def __init__(self, like: Tensor) -> None:
+        self._like, self._turn = like, False
+        self._held: dict[str, Tensor] = {}
+
+    def __call__(self, name: str, rows: int, columns: int) -> Tensor:
+        """A matrix with anything in it, in the place of the last one of the name."""
+        held = self._held.get(name)
+        if held is None or held.numel() < rows * columns:
+            held = self._held[name] = self._like.new_empty(rows * columns)
+        return held[: rows * columns].view(rows, columns)
+
+    def next(self, rows: int, columns: int) -> Tensor:
+        """A matrix in the place of the last but one that was asked for so."""
+        self._turn = not self._turn
+        return self(f"{self._turn}", rows, columns)
+
+
 @dataclass(frozen=True, eq=False)
 class _Factor:
-    """One step of the chain of the Jacobian: a weight with its ‖x‖² + [bias trained], or the diagonal φ'(h)."""
+    """W D: a weight, with its ‖x‖² + [bias trained], and the slopes φ'(h) of what it reads, None for that of the input itself."""
 
-    matrix: Tensor
-    gain: float = 0.0
+    weight: Tensor
+    slopes: Tensor | None
+    gain: float
+
+    def matrix(self, room: _Room) -> Tensor:
+        """In the precision of the computation; there until the next one is asked for."""
+        found = room("weight", *self.weight.shape).copy_(self.weight)
+        return found if self.slopes is None else found.mul_(self.slopes)
+
+
+@dataclass(frozen=True, eq=False)
+class _Factors:
+    """Of the chain of the Jacobian, input side first, and the slopes behind the last weight; computed in a precision."""
+
+    dense: tuple[_Factor, ...]
+    last: Tensor | None
+    dtype: torch.dtype
 
     @property
-    def diagonal(self) -> bool:
-        return self.matrix.ndim == 1
+    def shapes(self) -> list[torch.Size]:
+        """Of the weights."""
+        return [factor.weight.shape for factor in self.dense]
+
+    def zeros(self, *shape: int) -> Tensor:
+        """In the precision and on the device of the computation."""
+        return self.dense[0].weight.new_zeros(*shape, dtype=self.dtype)
 
 
-def _factors(trace: Trace, x: Tensor, dtype: torch.dtype | None = None) -> list[_Factor]:
-    """Input side first; the diagonals before the first weight and after the last one included. Signals are in float64."""
-    dtype = dtype or torch.float64
+def _factors(trace: Trace, x: Tensor, dtype: torch.dtype | None = None) -> _Factors:
+    """Signals are in float64."""
+    dtype, steps = dtype or torch.float64, trace.chain.steps
     values = layer_values(trace.chain, x)
-    factors = []
-    for step, value in zip(trace.chain.steps, values, strict=False):
+    functions = [(s.function, h) for s, h in zip(steps, values, strict=False) if not isinstance(s, DenseStep)]
+    derived = iter(derivatives(functions))
+    factors: list[_Factor] = []
+    slopes: Tensor | None = None
+    for step, value in zip(steps, values, strict=False):
         if isinstance(step, DenseStep):
             trained_bias = step.bias is not None and (step.bias.requires_grad or not trace.any_trained)
-            factors.append(_Factor(step.weight.detach().to(value.device, dtype), float(value @ value) + trained_bias))
+            weight, gain = step.weight.detach().to(value.device), float(value @ value) + trained_bias
+            factors.append(_Factor(weight, slopes, gain))
+            slopes = None
         else:
-            factors.append(_Factor(derivative(step.function, value).to(dtype)))
-    return factors
+            own = next(derived).to(dtype)
+            slopes = own if slopes is None else own * slopes
+    return _Factors(tuple(factors), slopes, dtype)
 
 
-def _backward_is_cheaper(factors: Sequence[_Factor]) -> bool:
+def _backward_is_cheaper(shapes: Sequence[torch.Size]) -> bool:
     """Multiplications of both ways; a symmetric product counts half."""
-    shapes = [factor.matrix.shape for factor in factors if not factor.diagonal]
     outputs = shapes[-1][0]
     backward = sum(outputs * rows * columns for rows, columns in shapes[1:-1])
     backward += sum(outputs * outputs * rows / 2 for rows, _ in shapes[:-1])
@@ -337,27 +384,28 @@ def _backward_is_cheaper(factors: Sequence[_Factor]) -> bool:
     return backward <= forward
 
 
-def _backward_gram(factors: Sequence[_Factor]) -> Tensor:
-    outputs = next(factor for factor in reversed(factors) if not factor.diagonal).matrix.shape[0]
-    gram = factors[-1].matrix.new_zeros(outputs, outputs)
-    back: Tensor | None = None  # ∂f/∂h; None is the identity, a vector a diagonal
-    first = next(i for i, factor in enumerate(factors) if not factor.diagonal)
-    for i in reversed(range(first, len(factors))):
-        factor = factors[i]
-        if not factor.diagonal:
-            _add_gram(gram, back, factor.gain)
-        if i > first:
-            back = _times(back, factor)
-    return gram.triu_().add_(gram.triu(1).T.clone())
+def _backward_gram(factors: _Factors) -> Tensor:
+    outputs = len(factors.dense[-1].weight)
+    gram = factors.zeros(outputs, outputs)
+    room, back = _Room(gram), factors.last  # ∂f/∂h; None is the identity, a vector a diagonal
+    for factor in reversed(factors.dense):
+        _add_gram(gram, back, factor.gain)
+        if factor is not factors.dense[0]:
+            back = _times(back, factor.matrix(room), room)
+    return _whole(gram)
 
 
-def _times(left: Tensor | None, factor: _Factor) -> Tensor:
-    """left · factor, where left is a matrix, a diagonal (vector) or the identity (None)."""
-    if left is None:
-        return factor.matrix
-    if left.ndim == 1:
-        return left * factor.matrix if factor.diagonal else left[:, None] * factor.matrix
-    return left * factor.matrix if factor.diagonal else left @ factor.matrix
+def _whole(upper: Tensor) -> Tensor:
+    """The symmetric matrix of which only what lies on and above the diagonal is told."""
+    return upper.triu_().add_(upper.triu(1).T)
+
+
+def _times(left: Tensor | None, matrix: Tensor, room: _Room) -> Tensor:
+    """left · matrix, where left is a matrix, a diagonal (vector) or the identity (None)."""
+    if left is None or left.ndim == 1:
+        found = room.next(*matrix.shape).copy_(matrix)
+        return found if left is None else found.mul_(left[:, None])
+    return torch.mm(left, matrix, out=room.next(len(left), matrix.shape[1]))
 
 
 def _add_gram(gram: Tensor, matrix: Tensor | None, scale: float) -> None:
@@ -371,41 +419,33 @@ def _add_gram(gram: Tensor, matrix: Tensor | None, scale: float) -> None:
             gram[row : row + _TILE, row:].addmm_(matrix[row : row + _TILE], matrix[row:].T, alpha=scale)
 
 
-def _forward_gram(factors: Sequence[_Factor]) -> Tensor:
-    dense = [factor for factor in factors if not factor.diagonal]
-    sandwich: Tensor = dense[0].matrix.new_full((dense[0].matrix.shape[0],), dense[0].gain)  # a vector is a diagonal
-    first = next(i for i, factor in enumerate(factors) if not factor.diagonal)
-    for factor in factors[first + 1 :]:
-        if factor.diagonal:
-            sandwich = _conjugated(sandwich, factor.matrix)
-            continue
-        half = factor.matrix * sandwich.sqrt() if sandwich.ndim == 1 else factor.matrix @ sandwich
-        other = half if sandwich.ndim == 1 else factor.matrix
-        sandwich = half.new_zeros(len(half), len(half))
+def _forward_gram(factors: _Factors) -> Tensor:
+    first, *others = factors.dense
+    sandwich = factors.zeros(len(first.weight)) + first.gain  # a vector is a diagonal
+    room = _Room(sandwich)
+    for factor in others:
+        matrix = factor.matrix(room)
+        diagonal = sandwich.ndim == 1
+        half = matrix.mul_(sandwich.sqrt()) if diagonal else torch.mm(matrix, sandwich, out=room("half", *matrix.shape))
+        sandwich = room("sandwich", len(half), len(half))
         for row in range(0, len(half), _TILE):
-            torch.mm(half[row : row + _TILE], other[row:].T, out=sandwich[row : row + _TILE, row:])
-        sandwich = sandwich.triu_().add_(sandwich.triu(1).T.clone())
+            torch.mm(half[row : row + _TILE], matrix[row:].T, out=sandwich[row : row + _TILE, row:])
+        sandwich = _whole(sandwich)
         sandwich.diagonal().add_(factor.gain)
-    return torch.diag(sandwich) if sandwich.ndim == 1 else sandwich
+    sandwich = torch.diag(sandwich) if sandwich.ndim == 1 else sandwich
+    return sandwich if factors.last is None else sandwich * torch.outer(factors.last, factors.last)
 
 
-def _conjugated(sandwich: Tensor, diagonal: Tensor) -> Tensor:
-    """D H D."""
-    return sandwich * diagonal.square() if sandwich.ndim == 1 else sandwich * torch.outer(diagonal, diagonal)
-
-
-def _jacobian(factors: Sequence[_Factor]) -> Tensor:
+def _jacobian(factors: _Factors) -> Tensor:
     """The product of the chain, multiplied from the narrower end."""
-    shapes = [factor.matrix.shape for factor in factors if not factor.diagonal]
+    shapes, room = factors.shapes, _Room(factors.zeros(0))
     from_outputs = shapes[-1][0] * sum(r * c for r, c in shapes[:-1])
     from_inputs = shapes[0][1] * sum(r * c for r, c in shapes[1:])
-    product: Tensor | None = None
-    if from_outputs <= from_inputs:
-        for factor in reversed(factors):
-            product = _times(product, factor)
-        assert product is not None
-        return product
-    for factor in factors:  # Jᵀ = W_1ᵀ D_1 W_2ᵀ …
-        product = _times(product, _Factor(factor.matrix if factor.diagonal else factor.matrix.T))
+    product = factors.last if from_outputs <= from_inputs else None
+    for factor in reversed(factors.dense) if from_outputs <= from_inputs else factors.dense:
+        matrix = factor.matrix(room)  # from the inputs: Jᵀ = D_0 W_1ᵀ D_1 W_2ᵀ …
+        product = _times(product, matrix if from_outputs <= from_inputs else matrix.T, room)
     assert product is not None
-    return product.T
+    if from_outputs <= from_inputs:
+        return product
+    return product.T if factors.last is None else factors.last[:, None] * product.T

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -90,15 +91,21 @@ class PointwiseProgram:
 
 def _as_declared(target: OpOverload, arguments: list[Any], options: dict[str, Any], like: Tensor) -> dict[str, Any]:
     """All arguments by name, numbers as tensors where the call declares one: ``where`` and ``maximum`` take no others."""
-    schema = {argument.name: argument.type for argument in target._schema.arguments}
-    named = dict(zip(schema, arguments, strict=False)) | options
+    declared = _declared(target)
+    named = dict(zip(declared, arguments, strict=False)) | options
     real = like.dtype if like.is_floating_point() else None
     return {
         name: torch.tensor(one, dtype=real if isinstance(one, float) else None, device=like.device)
-        if isinstance(one, int | float) and str(schema[name]) in ("Tensor", "Optional[Tensor]")
+        if isinstance(one, int | float) and declared[name]
         else one
         for name, one in named.items()
     }
+
+
+@cache
+def _declared(target: OpOverload) -> dict[str, bool]:
+    """The names of the arguments of a call, and which of them are tensors."""
+    return {a.name: str(a.type) in ("Tensor", "Optional[Tensor]") for a in target._schema.arguments}
 
 
 def operation_name(target: OpOverload) -> str:
@@ -220,10 +227,21 @@ def derivative(function: PointwiseProgram, h: Tensor) -> Tensor:
 
     Where φ has a kink the value is torch's convention (0 for ReLU at 0).
     """
+    return derivatives([(function, h)])[0]
+
+
+def derivatives(calls: Sequence[tuple[PointwiseProgram, Tensor]]) -> list[Tensor]:
+    """:func:`derivative` of several functions, each at its own points, by one backward pass."""
     with torch.inference_mode(False), torch.enable_grad():
-        point = h.detach().clone().requires_grad_()
-        (slope,) = torch.autograd.grad(function(point).sum() + 0.0 * point.sum(), point)
-    return slope
+        points = [h.detach().clone().requires_grad_() for _, h in calls]
+        values = [function(point) for (function, _), point in zip(calls, points, strict=True)]
+        slopes = [torch.zeros_like(point) for point in points]  # of constants
+        rising = [k for k, value in enumerate(values) if value.requires_grad]
+        if rising:
+            ends, starts = [values[k].sum() for k in rising], [points[k] for k in rising]
+            for k, slope in zip(rising, torch.autograd.grad(ends, starts, allow_unused=True), strict=True):
+                slopes[k] = slopes[k] if slope is None else slope
+    return slopes
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from freeness.network import INPUT, Operation
 from freeness.torch.record.elementwise import PointwiseProgram, Slot
 from freeness.torch.record.layout import Dims, Typing
 
-_STRIP = 64  # rows of W that are converted at a time
+_STRIP = 1 << 15  # entries of W that are converted at a time, about
 
 
 @dataclass(frozen=True)
@@ -101,10 +101,11 @@ class DenseStep:
         if (self.weight.dtype, self.weight.device) == (x.dtype, x.device):
             return functional.linear(x, self.weight, bias)
         found = x.new_empty(*x.shape[:-1], len(self.weight))
-        strip = x.new_empty(_STRIP, self.weight.shape[1])
-        for start in range(0, len(self.weight), _STRIP):
-            rows = self.weight.detach()[start : start + _STRIP]
-            found[..., start : start + _STRIP] = functional.linear(x, strip[: len(rows)].copy_(rows))
+        height = min(max(_STRIP // self.weight.shape[1], 1), len(self.weight))
+        strip = x.new_empty(height, self.weight.shape[1])
+        for start in range(0, len(self.weight), height):
+            rows = self.weight.detach()[start : start + height]
+            found[..., start : start + height] = functional.linear(x, strip[: len(rows)].copy_(rows))
         return found if bias is None else found + bias
 
 
