@@ -110,16 +110,18 @@ def inverted(law: Law, levels: np.ndarray, tolerance: float = 0.0) -> np.ndarray
     Raises:
         ConvergenceError: the distribution function is not known around one of them.
     """
-    wanted, place = np.unique(levels, return_inverse=True)
+    mirrored = (levels < 0.5) & law.symmetric
+    wanted, place = np.unique(np.where(mirrored, 1.0 - levels, levels), return_inverse=True)
     stretch = _stretches(law, wanted)
     table = _Table(law.remembering())
     with np.errstate(all="ignore"):
-        return _searched(table, wanted, stretch, max(tolerance, _EXACT))[place]
+        found = _searched(table, wanted, stretch, max(tolerance, _EXACT))[place]
+    return np.where(mirrored, -found, found)
 
 
 def _stretches(law: Law, levels: np.ndarray) -> _Stretch:
     atoms = dict(law.atoms)
-    stops = np.unique([*law.hull, *atoms])
+    stops = np.unique([*law.hull, *atoms, *([0.0] if law.symmetric else [])])
     mass = np.array([atoms.get(float(x), 0.0) for x in stops])
     value = np.concatenate([[mass[0]], law.cdf(stops[1:-1]), [1.0]])
     at = np.clip(np.searchsorted(value, levels) - 1, 0, stops.size - 2)
@@ -127,7 +129,7 @@ def _stretches(law: Law, levels: np.ndarray) -> _Stretch:
 
 
 def _searched(table: _Table, levels: np.ndarray, stretch: _Stretch, enough: float) -> np.ndarray:
-    table.ask(_first(stretch))
+    table.ask(_first(stretch, crowded=not table.law.symmetric))
     found, distance = np.full(levels.shape, np.nan), np.full(levels.shape, np.inf)
     slow, lost = np.zeros(levels.shape, bool), np.zeros(levels.shape, int)
     running = np.arange(levels.size)
@@ -166,13 +168,13 @@ def _part(stretch: _Stretch, where: np.ndarray) -> _Stretch:
     return _Stretch(stretch.low[where], stretch.high[where], stretch.below[where], stretch.above[where])
 
 
-def _first(stretch: _Stretch) -> np.ndarray:
-    """Points in every stretch, crowded at its stops."""
+def _first(stretch: _Stretch, crowded: bool) -> np.ndarray:
+    """Points in every stretch, close at its stops; ``crowded``: many decades of them where the law starts at 0."""
     pairs = np.unique(np.stack([stretch.low, stretch.high], axis=1), axis=0)
     count = max(_FEWEST, _FIRST // len(pairs))
     share = np.sin(np.pi * (np.arange(count) + 0.5) / (2 * count)) ** 2
     found = (pairs[:, :1] + (pairs[:, 1:] - pairs[:, :1]) * share).ravel()
-    return np.concatenate([found, found.max() * _DECADES]) if pairs[0, 0] == 0 else found
+    return np.concatenate([found, found.max() * _DECADES]) if crowded and pairs[0, 0] == 0 else found
 
 
 def _next(

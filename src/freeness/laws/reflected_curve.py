@@ -11,8 +11,9 @@ from freeness.numerics import Jet
 
 def _reflected(jet: Jet) -> Jet:
     """conj F(-conj t) as a jet in t, from F's jet at -conj t: the derivative in t is -conj F', corrections are conjugated."""
-    change = jet.change.conj()
-    return Jet(jet.value.conj(), np.concatenate([-change[:1], change[1:]]))
+    change = np.conjugate(jet.change)  # a copy of real numbers, too
+    np.negative(change[0], out=change[0])
+    return Jet(jet.value.conj(), change)
 
 
 def _opposite(side: Side) -> Side:

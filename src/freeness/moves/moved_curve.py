@@ -118,6 +118,8 @@ class MovedCurve(SpectralCurve):
 
     def _real_parameters(self, base: np.ndarray, side: Side) -> np.ndarray:
         rows = [self.base.real_parameters(base, side)]
+        if self.size == self.base.size:
+            return rows[0]
         point = self.base.evaluate(rows[0], 2)
         for move in self.moves:
             rows.append(move.real_parameters(point, side))
