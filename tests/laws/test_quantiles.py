@@ -138,3 +138,16 @@ def test_points_found_at_once_are_those_that_are_followed_from_far_above(name):
     kept = found.converged & followed.converged
     assert kept.sum() > 20
     assert found.parameters[:, kept] == pytest.approx(followed.parameters[:, kept], rel=1e-9, abs=1e-12)
+
+
+@pytest.mark.parametrize("centre", ["cusp", "gap", "atom"])
+def test_a_symmetric_law_is_inverted_on_one_half(centre, monkeypatch):
+    signs = {"cusp": Atoms([-1.0, 1.0]), "gap": Atoms([-3.0, 3.0]), "atom": Atoms([-2.0, 0.0, 2.0], [0.2, 0.6, 0.2])}
+    law = free_sum(signs[centre], Atoms([-1.0, 0.0, 1.0], [0.1, 0.8, 0.1]) if centre == "atom" else Semicircle(1.0))
+    asked, ask = [], quantiles._Table.ask
+    monkeypatch.setattr(quantiles._Table, "ask", lambda table, x: asked.extend(x) or ask(table, x))
+    levels = np.concatenate([LEVELS, [1e-9, 0.5 - 1e-9, 0.5 + 1e-9, 1 - 1e-9]])
+    x = law.quantile(levels)
+    assert (x == -law.quantile(1.0 - levels)).all() and min(asked) > 0
+    moving = x != 0 if centre == "atom" else np.full(x.shape, True)
+    assert law.cdf(x[moving]) == pytest.approx(levels[moving], abs=1e-14)

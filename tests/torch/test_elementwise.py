@@ -15,6 +15,7 @@ from freeness.torch.record.elementwise import (
     PointwiseProgram,
     Slot,
     activation_function,
+    derivatives,
     program_function,
 )
 from freeness.torch.record.tracing import trace
@@ -196,3 +197,18 @@ def test_a_sine_of_a_multiple_is_read_with_its_closed_means(factor):
     x = np.linspace(-1.0, 1.0, 11)
     np.testing.assert_allclose(found.function(x), np.sin(factor * x), rtol=1e-15)
     np.testing.assert_allclose(found.derivative(x), factor * np.cos(factor * x), rtol=1e-15)
+
+
+def test_slopes_of_several_functions_come_from_one_backward_pass_and_constants_have_none():
+    aten = torch.ops.aten
+    tanh, constant, nothing = (
+        PointwiseProgram((PointwiseCall(call.default, (Slot(0),)),), Slot(1))
+        for call in (aten.tanh, aten.sign, aten.zeros_like)
+    )
+    x, y = torch.linspace(-2, 2, 9, dtype=torch.float64), torch.tensor([0.5, -3.0], dtype=torch.float64)
+    with torch.inference_mode():
+        found = derivatives([(tanh, x), (nothing, y), (constant, y), (tanh, y)])
+    torch.testing.assert_close(found[0], 1 - torch.tanh(x) ** 2, rtol=1e-14, atol=0)
+    assert not found[1].any() and not found[2].any() and found[1].shape == y.shape
+    torch.testing.assert_close(found[3], 1 - torch.tanh(y) ** 2, rtol=1e-12, atol=0)
+    assert derivatives([]) == []
