@@ -346,7 +346,7 @@ class CurveLaw(BandedLaw, TransformLaw):
 
     @property
     def _dear(self) -> bool:
-        """Whether starts between neighbours are cheaper than continuing all points together."""
+        """Whether starts between neighbours are cheaper than continuing all points together; not with few unknowns in gaps."""
         return self._curve.size == 1 or self._curve.size >= _COSTLY or self._curve.logarithmic
 
     def _solver(self) -> Neighbours:
