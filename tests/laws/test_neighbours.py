@@ -18,10 +18,11 @@ def solution(parameters, converged):
 class Counted:
     """Follows to the solution from anywhere, which is counted, and confirms starts within so much of it."""
 
-    def __init__(self, reach=0.3, **options):
+    def __init__(self, reach=0.3, guessed=None, **options):
         self.followed = []
         near = lambda start, x: solution(exact(x), np.abs(start / exact(x) - 1)[0] < reach)  # noqa: E731
-        self.solve = Neighbours(self._follow, near, **options).solve
+        known = Neighbours(self._follow, near, **options)
+        self.solve = (known.guessing(guessed) if guessed else known).solve
 
     def _follow(self, x):
         self.followed += x.tolist()

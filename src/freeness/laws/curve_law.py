@@ -350,10 +350,8 @@ class CurveLaw(BandedLaw, TransformLaw):
         return self._curve.size == 1 or self._curve.size >= _COSTLY or self._curve.logarithmic
 
     def _solver(self) -> Neighbours:
-        guessed = self._guessed if self._curve.certain else None
-        return Neighbours(
-            lambda x: self._continued(x.astype(complex)), self._near, inner=_startable, stones=True, guessed=guessed
-        )
+        found = Neighbours(lambda x: self._continued(x.astype(complex)), self._near, inner=_startable, stones=True)
+        return found.guessing(self._guessed) if self._curve.certain else found
 
     def _guessed(self, x: np.ndarray) -> Solution:
         """Solutions to which a few Newton steps lead at once; by the standards of :meth:`_near` there is only one.

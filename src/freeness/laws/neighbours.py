@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Self
 
 import numpy as np
 from jaxtyping import Bool, Float, Inexact, Shaped
@@ -45,7 +46,6 @@ class Neighbours:
         inner: (k, m) ↦ (m,), whether solutions lie inside a band, so that others may start there; all, when left out.
         stones: whether what ``confirmed`` finds is the solution, from however far it started: then others on the way are tried.
         first: about how many of the first points are followed.
-        guessed: x (m,) ↦ solutions that are found at once, not converged elsewhere: the first points are so, if possible.
     """
 
     def __init__(
@@ -56,12 +56,17 @@ class Neighbours:
         inner: Callable[[Inexact[np.ndarray, "unknowns points"]], Bool[np.ndarray, " points"]] | None = None,
         stones: bool = False,
         first: int = 5,
-        guessed: Callable[[Float[np.ndarray, " points"]], Solution] | None = None,
     ) -> None:
         self._followed, self._confirmed = followed, confirmed
-        self._size_of, self._inner, self._stones, self._first, self._guessed = size_of, inner, stones, first, guessed
+        self._size_of, self._inner, self._stones, self._first = size_of, inner, stones, first
+        self._guessed: Callable[[np.ndarray], Solution] | None = None
         self._x = np.empty(0)
         self._known: Solution | None = None
+
+    def guessing(self, guessed: Callable[[Float[np.ndarray, " points"]], Solution]) -> Self:
+        """These, with x (m,) ↦ solutions found at once, not converged elsewhere: the first points are so, if possible."""
+        self._guessed = guessed
+        return self
 
     def solve(self, x: Float[np.ndarray, " points"]) -> Solution:
         """The unknowns over x (m,), solved where they are not known."""
