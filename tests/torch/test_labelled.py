@@ -45,6 +45,15 @@ def test_named_data_fit_the_model():
     assert abs(float(first.square().mean()) - 1) < 0.02
 
 
+def test_data_fit_a_model_that_differentiates_by_its_inputs():
+    class Slope(nn.Linear):
+        def forward(self, input):
+            input.requires_grad_()
+            return torch.autograd.grad(super().forward(input).tanh().sum(), input, create_graph=True)[0]
+
+    assert load_labelled("gaussian", Slope(2, 1), loss="mse").inputs.shape[1:] == (2,)
+
+
 @pytest.mark.parametrize(
     ("name", "content", "words"),
     [

@@ -17,7 +17,7 @@ from freeness.torch import (
     start_facts,
     untouched,
 )
-from freeness.torch.model.modes import trained_mode
+from freeness.torch.model.modes import draws, trained_mode
 from freeness.training import start_rate
 
 
@@ -182,6 +182,25 @@ def test_a_block_in_the_mode_of_training_leaves_parts_in_eval_mode_alone() -> No
     with untouched(model.eval(), training=None):
         assert all(m.training for m in model.modules())
     assert not any(m.training for m in model.modules())
+
+
+class Averaged(nn.Module):
+    """Keys of an average of the weights, which every pass in training moves on, and noise on request."""
+
+    def __init__(self, noise: float) -> None:
+        super().__init__()
+        self.own, self.mean, self.noise = nn.Linear(3, 2), nn.Linear(3, 2).requires_grad_(False), noise
+
+    def forward(self, x: Tensor) -> Tensor:
+        with torch.no_grad():
+            for mean, own in zip(self.mean.parameters(), self.own.parameters(), strict=True):
+                mean.mul_(0.5).add_(own, alpha=0.5)
+        return self.own(x) * self.mean(x) + self.noise * torch.rand(2)
+
+
+@pytest.mark.parametrize("noise", [0.0, 1.0])
+def test_weights_that_a_pass_averages_are_no_random_numbers(noise: float) -> None:
+    assert draws(Averaged(noise), torch.ones(4, 3), True) == (noise > 0)
 
 
 def test_the_fast_path_of_attention_in_eval_mode_is_no_other_computation():

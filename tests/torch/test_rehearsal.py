@@ -232,7 +232,8 @@ def test_no_more_rates_are_tried_where_lower_ones_only_lower_the_loss_less(monke
     model, inputs = nn.Linear(1, 1, bias=False), torch.ones(8, 1)
     told = Rate(0.001, 1.0, 2.0, "", "floor", "sgd", batch=8, low=0.0005, high=0.002)
     floor = WrittenLoss(lambda outputs, targets: 100 + (outputs - targets).square().mean())
-    assert rehearsed(model, (inputs, inputs), (floor, SGD()), told) is told
+    found = rehearsed(model, (inputs, inputs), (floor, SGD()), told)
+    assert found.recommended == told.recommended and "stood still" in found.reason  # to a percent
     assert tried == pytest.approx([0.001, 0.001 / 3, 0.003])
 
 
@@ -258,6 +259,18 @@ def test_a_rate_at_which_training_stands_still_on_a_plateau_gives_way_to_one_tha
     told = Rate(0.3, 1.0, 2.0, "", "mse", "adam", batch=16, low=0.1, high=1.0)
     found = rehearsed(model, (x, torch.sin(9 * x).sign()), (MSE, Adam()), told)
     assert found.recommended == pytest.approx(1 / 30) and "stands still" in found.reason
+
+
+def test_where_no_rate_that_is_tried_lowers_the_loss_that_is_said():
+    x, noise = torch.ones(64, 1), torch.randn(64, 1, generator=torch.Generator().manual_seed(0))
+    model = nn.Linear(1, 1, bias=False)
+    nn.init.zeros_(model.weight)
+    told = Rate(1e-3, 1.0, 2.0, "By λ.", "mse", "sgd", batch=64, low=1e-3, high=1e-3)
+    found = rehearsed(model, (x, noise - noise.mean()), (MSE, SGD()), told, room=Room())
+    assert found.recommended == 1e-3 and "stood still" in found.reason
+    assert (
+        "stood still" not in rehearsed(model, (x, x), (MSE, SGD()), replace(told, recommended=0.3), room=Room()).reason
+    )
 
 
 def test_batches_of_a_trial_are_drawn_anew_in_each_pass():

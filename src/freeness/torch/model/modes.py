@@ -54,16 +54,25 @@ def _differs(module: nn.Module) -> bool:
 
 
 def draws(model: nn.Module, inputs: Tensor, training: bool | None) -> bool:
-    """Whether a forward pass draws random numbers: two of them give something else.
+    """Whether a forward pass draws random numbers: two of them give something else from the same weights and buffers.
 
     Example:
         >>> draws(nn.Dropout(0.5), torch.ones(3, 20), True), draws(nn.Dropout(0.5), torch.ones(3, 20), False)
         (True, False)
     """
+    frozen = [one for one in model.parameters() if not one.requires_grad]  # a pass may average others in them
     kept = untouched(model, training=training, copies=list(model.buffers()))
     with kept, same_buffers(model), torch.no_grad():
         try:
-            first, second = (run(model, inputs[:_TRIED]) for _ in range(2))
+            before = [one._version for one in frozen]
+            first = run(model, inputs[:_TRIED])
+            written = [one for one, version in zip(frozen, before, strict=True) if one._version != version]
+            if written:  # another pass would begin from other ones
+                values = [one.clone() for one in written]
+                first = run(model, inputs[:_TRIED])
+                for one, value in zip(written, values, strict=True):
+                    one.copy_(value)
+            second = run(model, inputs[:_TRIED])
         except InputError:  # batch statistics of one sample: who measures says that there are none
             return False
     return not _same(first, second)

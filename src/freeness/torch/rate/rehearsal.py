@@ -27,6 +27,10 @@ from freeness.training import SPACING, Leg, Objective, Optimizer, Rate, RateTria
 
 _CLEAR = 0.1  # of a loss: less is no difference
 _FIRST = 4  # losses that stand for the start
+_FLAT = (
+    f"In {REHEARSED} steps at the rates that were tried the loss of a copy stood still, as on a plateau: only longer trials tell "
+    "more of it."
+)
 _SHARE = 0.75  # of the best trial's gain, which of a lower rate would be all on a plateau, and a third where rates are too low
 
 
@@ -93,7 +97,10 @@ def rehearsed(
     if not trials:
         return untried(rate, ended)
     found = _told(rate, trials)
-    return replace(found, reason=f"{found.reason} Trials of it ended early: {ended}.") if ended else found
+    if ended:
+        return replace(found, reason=f"{found.reason} Trials of it ended early: {ended}.")
+    flat = found is rate and all(_stands(trial) for trial in trials if not trial.stopped)
+    return replace(rate, reason=f"{rate.reason} {_FLAT}") if flat else found
 
 
 def untried(rate: Rate, why: str) -> Rate:

@@ -6,7 +6,7 @@ import math
 import warnings
 from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from freeness.data import Factory, GaussianSamples, InMemory, Source, load, made_by, source_of
 from freeness.errors import InputError, brief
 from freeness.torch.loss.class_losses import IGNORED, ClassLoss
+from freeness.torch.loss.differentiated import differentiated, is_of_graph
 from freeness.torch.loss.elementwise_losses import takes_shares
 from freeness.torch.loss.given import GivenLoss, given_loss
 from freeness.torch.loss.written_loss import WrittenLoss
@@ -255,7 +256,7 @@ def _fitting(
             try:
                 with untouched(model), torch.no_grad(), warnings.catch_warnings():
                     warnings.simplefilter("ignore")
-                    outputs = select_output(run(model, pair), output)[1]
+                    outputs = select_output(_returned(model, pair), output)[1]
             except InputError as error:
                 problems.append(error)
                 continue
@@ -264,6 +265,17 @@ def _fitting(
             shown = tuple(outputs.shape)
             problems.append(InputError(f"expected one row of outputs a sample, got shape {shown} for two samples."))
     raise _misfit(model, shapes, spec, problems)
+
+
+def _returned(model: nn.Module, inputs: Tensor) -> Any:
+    """What a model gives, which may differentiate in its forward pass."""
+    try:
+        return run(model, inputs)
+    except InputError as error:
+        if not is_of_graph(error):
+            raise
+        with differentiated(model):
+            return run(model, inputs)
 
 
 def _misfit(model: nn.Module, shapes: list[tuple[int, ...]], spec: str, problems: list[InputError]) -> InputError:
