@@ -51,12 +51,13 @@ HEAD = """\
 The best rate of a small network, carried to one eight times as wide, eight times as deep, or both. It is judged by the training
 loss after 150 steps beside the best of a search on the big network itself. [How to use it](howto/transfer.md).
 
-Nine families (`scripts/transfer_networks.py`): a tanh MLP with orthogonal weights, one with ReLU, a residual MLP, a ResNet
-with batch normalisation, a GPT, a ViT, two CNNs without normalisation, a Mixer. The GPT reads letters of Python's own help,
-the others images of Fashion-MNIST. They are 16 wide (convolutions 4 or 8) with one or two hidden layers or blocks at first.
+Ten families (`scripts/transfer_networks.py`): MLPs of tanh with orthogonal weights, of ReLU, of ReLU with layer norms, and a
+residual one. A ResNet with batch normalisation, a GPT, a ViT, two CNNs without normalisation, a Mixer. The GPT reads letters
+of Python's own help, the others images of Fashion-MNIST. They are 16 wide (convolutions 4 or 8) with one or two hidden layers
+or blocks at first.
 Three optimisers: SGD, momentum 0.9, AdamW. The search is of 13 to 16 rates on a grid that becomes finer. Seeds and grid were
-fixed before, with one start and one order of batches for all rates of a network. Three more families stand there that no
-search has seen yet: a chain with layer norms, a GRU, a ConvNeXt.
+fixed before, with one start and one order of batches for all rates of a network. A GRU and a ConvNeXt stand there as well,
+which no search has seen yet.
 """
 FRESH = """\
 ## How near each rule comes
@@ -75,10 +76,17 @@ READING = """\
   Later it was seen that η_c tells wider networks too low a rate where they missed. So D alone decides where only widths
   differ. Groups keep what the last layer reads, and not the outputs; that was chosen on 18 pairs. By starts alone 76 % of the
   pairs of six families came within 5 %, and 84 % within 10 %. Of GPT, Mixer and strided CNN, that judged them, 85 and 90 %.
-  The mean with neurons was chosen on these 65 pairs of nine families, from all their losses. So only pairs that come later
-  judge it.
-* **The bars** were 80 % within 5 % and 95 % within 10 %. The first is met, the second is missed by one pair where the rule was
-  chosen. Nothing that is advised diverged, and its mean is the smallest of all rules.
+  The mean with neurons was chosen on these 65 pairs of nine families, from all their losses. So only pairs that came later
+  judge it: the second table.
+* **The bars** were 80 % within 5 % and 95 % within 10 %. Where the rule was chosen the first is met, and the second missed by
+  one pair. On what came later neither is met. Nothing that is advised diverged, and its mean is the smallest of all rules
+  where the rule was chosen.
+* **The family that came later**, a ReLU chain with layer norms and nothing that skips, is carried over width: of three pairs
+  two come within 5 %. Under AdamW it loses 15 %. Over depth it is not. Its best rates fall to an eighth and a nineteenth, and
+  told are a third to a half. So it loses 14 to 30 %, starts alone would tell more, and rules of others lose as much or more.
+  Chains without normalisation want as little over depth; their groups have it. The CNN eight times as wide and deep is judged
+  under SGD alone: it comes to 0.99 of the searched rate's loss, and an unchanged rate to 3.7. Five more such pairs of CNN and
+  ReLU MLP have been searched.
 * **What misses is no noise** for the most part. A residual MLP of eight times the width and depth is told 3.5 times too high a
   rate under AdamW, and loses 19 %. Wide ReLU MLPs are told 4 to 6 times too low a rate under gradient descent. Groups mend
   most of it, but 14 and 17 % are left. The strided CNN with momentum is told twice too high a rate, and loses 10 to 11 %. A
@@ -137,7 +145,7 @@ HALVES = """\
 
 The first step is looked at on its own batch, on which all neurons pull the same way: outputs move as their number n. Where
 signs are independent they move as √n, and a training lies between ([Everett et al. 2024](https://arxiv.org/abs/2407.05872)).
-Read between the trials of the searches:
+Read between the trials of the searches, of pairs on which the rule was chosen:
 """
 LENGTHS = """\
 Best rate ∝ steps^a · batch^b, of the MLP and the residual MLP at their smallest, mean of two seeds. Steps go from 75 to 600 at
@@ -375,7 +383,7 @@ def main() -> None:
         spread(lines, best),
         "",
         HALVES,
-        both_halves(lines, best),
+        both_halves([line for line in lines if not unseen(line["member"])], best),
         "",
         READING,
         "## Length and batch\n",
