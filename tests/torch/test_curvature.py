@@ -327,6 +327,15 @@ def test_a_backward_pass_that_hides_its_dependence_has_no_hessian() -> None:
         batch_sharpness(model, inputs, targets, "mse", CurvatureOptions("hessian"))
 
 
+def test_a_hessian_that_float32_has_lost_is_refused_and_its_precision_named() -> None:
+    torch.manual_seed(0)
+    last, inputs = nn.Linear(60, 3), torch.randn(40, 20)
+    last.bias = nn.Parameter(torch.tensor([35.0, 0.0, 0.0]))
+    model = nn.Sequential(nn.Linear(20, 60), nn.Tanh(), last)
+    with pytest.raises(InputError, match=r"precision is lost.*model\.double"):
+        batch_sharpness(model, inputs, torch.zeros(40).long(), "cross_entropy", CurvatureOptions("hessian"))
+
+
 @pytest.mark.parametrize("measure", [batch_sharpness, curvature_trace, curvature_spectrum])
 def test_a_backward_pass_that_takes_its_weight_for_a_constant_has_a_hessian_that_is_not_symmetric(measure) -> None:
     class Half(torch.autograd.Function):

@@ -189,8 +189,15 @@ class Hessian(_Curvature):
         self._first, self._symmetric = None, True
         there, back, scale = vector @ curved, first @ image, vector.norm() * curved.norm()
         if bool(scale.isfinite()) and bool((there - back).abs() > torch.finfo(image.dtype).eps ** 0.5 * scale):
-            with _twice_differentiable("hessian"):
-                raise RuntimeError("the derivative of an operation's backward pass is missing")
+            lost = (
+                "or the precision is lost, as where a loss is next to nothing: try model.double()"
+                if image.dtype != torch.float64
+                else "or what is left of the loss is rounding"
+            )
+            raise InputError(
+                "expected a symmetric Hessian, got another: the derivative of an operation's backward pass is missing, which the "
+                f'matrix "ggn" does not need, {lost}.'
+            )
 
     @property
     def gradient(self) -> np.ndarray | None:
