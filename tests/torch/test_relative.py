@@ -70,9 +70,14 @@ def test_scores_of_distances_are_read_and_the_replay_has_them(written: bool, cau
     np.testing.assert_allclose(one.relative.over(TOKENS)[:, shown], expected.numpy()[:, shown], atol=1e-6)
 
 
-def test_other_scores_are_not_read() -> None:
+def test_other_scores_are_read_as_they_are() -> None:
     torch.manual_seed(0)
-    assert not trace(model(added=torch.randn(HEADS, TOKENS, TOKENS)), torch.randn(2, TOKENS, WIDTH)).complete
+    added = torch.randn(HEADS, TOKENS, TOKENS)
+    found = trace(model(added=added), torch.randn(2, TOKENS, WIDTH))
+    assert found.complete
+    (one,) = attention_of(found.network)
+    assert one.relative is None and one.added is not None
+    np.testing.assert_allclose(one.added, added.numpy()[None], rtol=1e-6)
 
 
 def test_what_all_keys_of_a_query_have_in_common_does_nothing() -> None:

@@ -208,13 +208,13 @@ class _Way:
         batch = normalises_batches(network)
         if inputs is not None:
             samples = SampleMoments(inputs, network)
-            count = len(samples.points) * samples.positions
+            count = samples.count * samples.positions
             if batch and count > _COUPLED:
                 raise InputError(
                     f"expected at most {_COUPLED} entries, samples times positions, where batch normalisation couples them, got "
                     f"{count}; give fewer or smaller inputs."
                 )
-            whole = samples.pairs(slice(0, len(samples.points))) if batch else None
+            whole = samples.pairs(slice(0, samples.count)) if batch else None
             return _Way(compiled(network, samples.stream(), whole, finite=not batch), batch)
         check_norm(qhat0)
         pairs = Pairs(qhat0 * np.eye(2), np.zeros((2, 2)), slice(0, 2))

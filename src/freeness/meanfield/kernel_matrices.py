@@ -111,7 +111,7 @@ def kernels(
         raise InputError(f"expected the parametrisation ntk or standard, got {parametrisation!r}; choose one.")
     if not memory > 0:
         raise InputError(f"expected memory > 0 in bytes, got {memory}; leave it out for 1 GB.")
-    count = len(samples.points)
+    count = samples.count
     stream = samples.stream(standard=parametrisation == "standard")
     plain = kernels_of_chain(network, stream, samples) if stream.second.ndim == 1 else None
     if plain is not None:

@@ -80,16 +80,21 @@ class Norm(NamedTuple):
     found: Stream
     grown: float = 0.0
 
-    @property
-    def common(self) -> float:
-        """Relative covariance of the squared lengths at two different positions, in the mean."""
-        if not self.stream.across or self.found.variance[0].size < 2:
+    def common(self, counted: np.ndarray | None = None) -> float:
+        """Relative covariance of the squared lengths at two different positions, in the mean.
+
+        Args:
+            counted: 1 at every position of a sample that counts; None where all do.
+        """
+        count = self.found.variance[0].size
+        if not self.stream.across or count < 2:
             return 0.0
         ends: Ends = lambda array: alone(array, self.stream.groups)  # noqa: E731
         one, other = ends(own_sizes(self.layer, self.stream)[1])
-        found = self._shared(self.found.second, self.length.known / (one * other), ends)
-        own, count = self.stream._replace(second=found).variance, self.found.variance[0].size
-        return float(found.sum() - own.sum()) / (len(found) * count * (count - 1))
+        found = self._shared(self.found.second, self.length.known / (one * other), ends).reshape(-1, count, count)
+        some = np.ones((len(found), count)) if counted is None else counted
+        pairs = some[:, :, None] * some[:, None] * (1 - np.eye(count))
+        return float((found * pairs).sum() / max(pairs.sum(), 1.0))
 
     def behind(self) -> Stream:
         """The signal behind it."""
@@ -123,10 +128,9 @@ class Norm(NamedTuple):
         if not self.stream.features:
             return np.ones(1)
         fixed = self.layer.fixed
-        along = free[1] + (free[0] if fixed is not None and fixed.mean else 0.0)
-        kept = np.sqrt(
-            np.maximum(1 - along / np.maximum(_own(self.stream, gradient), TINY) / self.stream.features, 0.0)
-        )
+        along, own = free[1] + (free[0] if fixed is not None and fixed.mean else 0.0), _own(self.stream, gradient)
+        reached = own > _ROUNDING * own.max()  # nothing comes back to what no query sees
+        kept = np.sqrt(np.maximum(1 - reached * along / np.where(reached, own, 1.0) / self.stream.features, 0.0))
         if pairs is None:
             ends: Ends = lambda array: alone(array, self.stream.groups)  # noqa: E731
             whole, known = self.found.second, self.length.known

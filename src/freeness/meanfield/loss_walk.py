@@ -72,7 +72,7 @@ class LossMoments(NamedTuple):
 
 @np.errstate(over="ignore", invalid="ignore")  # compiled() tells the layer behind which it occurs
 def loss_moments(
-    network: Network, inputs: ArrayLike, cotangents: ArrayLike, slopes: ArrayLike | None = None
+    network: Network, inputs: ArrayLike | None, cotangents: ArrayLike, slopes: ArrayLike | None = None
 ) -> tuple[LossMoments, ...]:
     """How large signals and loss gradients are at every node of a wide network.
 
@@ -82,7 +82,7 @@ def loss_moments(
 
     Args:
         network: the record, from a builder such as :func:`~freeness.network.mlp`, or of a trace.
-        inputs: (n, N₀), (n, channels, *positions), or tokens.
+        inputs: (n, N₀), (n, channels, *positions), or tokens; None where the network reads data beside the input alone.
         cotangents: gradient of the loss in the outputs, (n, C) or (n, C, *positions).
         slopes: mean of the second derivatives of the loss in single outputs, (n,) or (n, *positions); 0 when left out. Through
             them the gradient knows of the weights that it comes back through; channels that are drawn leave that out.
@@ -117,12 +117,13 @@ def loss_moments(
 
 
 def _by_pairs(
-    network: Network, inputs: ArrayLike, cotangents: ArrayLike, slopes: ArrayLike | None, fewest: int
+    network: Network, inputs: ArrayLike | None, cotangents: ArrayLike, slopes: ArrayLike | None, fewest: int
 ) -> tuple[LossMoments, ...]:
     """By second moments of all pairs of the batch, or of so many samples at least."""
     network, inputs = _without_many_positions(network, inputs)
     samples, chosen = _samples(network, _of_one_size(network, inputs), np.ndim(cotangents) > 2, fewest)
-    count, given = len(samples.points), len(np.asarray(inputs))
+    count, given = samples.count, len(network.data[0].values) if inputs is None else len(np.asarray(inputs))
+    network = network.of_samples(chosen)
     cotangents = _checked_cotangents(cotangents, given)[chosen]
     slopes = None if slopes is None else np.asarray(slopes, dtype=float)[chosen]
     whole = samples.pairs(slice(0, count))
@@ -156,7 +157,7 @@ def _by_pairs(
     )
 
 
-def _by_draws(network: Network, inputs: ArrayLike, cotangents: ArrayLike) -> tuple[LossMoments, ...] | None:
+def _by_draws(network: Network, inputs: ArrayLike | None, cotangents: ArrayLike) -> tuple[LossMoments, ...] | None:
     """By channels that are drawn, where all operations are followed so."""
     points = SampleMoments(inputs, network).points
     count = len(points)
@@ -178,7 +179,7 @@ def _by_draws(network: Network, inputs: ArrayLike, cotangents: ArrayLike) -> tup
     )
 
 
-def _without_many_positions(network: Network, inputs: ArrayLike) -> tuple[Network, ArrayLike]:
+def _without_many_positions(network: Network, inputs: ArrayLike | None) -> tuple[Network, ArrayLike | None]:
     """A first convolution whose windows are fewer than the input's positions is a matrix on what they see."""
     points = np.asarray(inputs)
     if points.ndim < 3 or points.dtype.kind != "f" or not np.isfinite(points).all():
@@ -188,13 +189,13 @@ def _without_many_positions(network: Network, inputs: ArrayLike) -> tuple[Networ
     return (found.network, found.points) if found is not None and smaller else (network, inputs)
 
 
-def _samples(network: Network, inputs: ArrayLike, across: bool, fewest: int) -> tuple[SampleMoments, np.ndarray]:
+def _samples(network: Network, inputs: ArrayLike | None, across: bool, fewest: int) -> tuple[SampleMoments, np.ndarray]:
     """With all pairs of positions, where they are few enough: signals are alike at many positions, and gradients with them.
 
     And which samples: all, or so many as fit, evenly over the batch.
     """
     every, asked = (SampleMoments(inputs, network, across=each) for each in (True, across))
-    count = len(every.points)
+    count = every.count
     coupled = normalises_batches(network)
     for moments, least in ((every, count), (asked, count), (every, _FEW), (asked, _FEW), (every, fewest)):
         fitting = _fitting(moments, len(network.nodes))
@@ -202,7 +203,8 @@ def _samples(network: Network, inputs: ArrayLike, across: bool, fewest: int) -> 
             if fitting == count:
                 return moments, np.arange(count)
             chosen = np.linspace(0, count - 1, fitting).round().astype(int)
-            return SampleMoments(np.asarray(inputs)[chosen], network, across=moments.across), chosen
+            some = None if inputs is None else np.asarray(inputs)[chosen]
+            return SampleMoments(some, network.of_samples(chosen), across=moments.across), chosen
     raise LargeError(
         f"expected a batch whose pairs take at most {_MOST:,} numbers, got {count} samples of {every.positions} "
         f"positions in {len(network.nodes)} operations; take fewer samples or positions, or go by the measured layers."
@@ -212,7 +214,7 @@ def _samples(network: Network, inputs: ArrayLike, across: bool, fewest: int) -> 
 def _fitting(moments: SampleMoments, nodes: int) -> int:
     """Samples whose pairs fit: all, or as many as take a share of that, for what is a sample of the batch is not exact."""
     numbers = nodes * moments.positions * (moments.positions if moments.across else 1)
-    count = len(moments.points)
+    count = moments.count
     return count if count**2 * numbers <= _MOST else min(count, int((_SOME * _MOST / numbers) ** 0.5))
 
 
@@ -269,16 +271,16 @@ def _spread_of(stream: Stream) -> float:
     return float(each.std() / each.mean()) if each.mean() > 0 else 0.0
 
 
-def _of_one_size(network: Network, inputs: ArrayLike) -> ArrayLike:
+def _of_one_size(network: Network, inputs: ArrayLike | None) -> ArrayLike | None:
     """Vectors of nearly one norm at their mean one, for activations without a closed form: one table serves all pairs then."""
     slow = [
         one for one in network.operations if isinstance(one, Activation) and not has_closed_covariance(one.function)
     ]
-    points = np.asarray(inputs, dtype=float)
     tokens = isinstance(next(iter(network.weights), None), Embedding)
     if not slow or tokens:
         return inputs
-    if points.ndim > 2:
+    points = np.asarray(inputs, dtype=float)
+    if inputs is None or points.ndim > 2:
         if all(not one.function.kinks for one in slow):
             return inputs
         raise LargeError(

@@ -6,15 +6,15 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from freeness.errors import InputError
-from freeness.network import Dense, Embedding, Network, Pairs, Stream, described
+from freeness.network import Data, Dense, Network, Pairs, Stream, check_tokens, described
 from freeness.numerics import HUGE
 
 
 class SampleMoments:
     """Inputs of a network, checked.
 
-    Inputs are (n, N₀), (n, channels, *positions), or tokens (n, positions) before an embedding; ``across``: all pairs of
-    positions are wanted, and not only where an operation asks for them.
+    Inputs are (n, N₀), (n, channels, *positions), or tokens (n, positions) before an embedding; None where a network reads data
+    beside the input alone. ``across``: all pairs of positions are wanted, and not only where an operation asks for them.
 
     Raises:
         InputError: another shape, numbers that are not finite, or an input that is 0.
@@ -25,72 +25,73 @@ class SampleMoments:
         [0.5, 0.5]
     """
 
-    def __init__(self, inputs: ArrayLike, network: Network, across: bool = False) -> None:
-        self.points = _checked(inputs, network)
-        self.across = self.points.ndim > 2 and (across or any(operation.across for operation in network.walk()))
+    def __init__(self, inputs: ArrayLike | None, network: Network, across: bool = False) -> None:
+        self.data = _checked(inputs, network)
+        for one in network.data:
+            if len(one.values) != self.count:
+                raise InputError(
+                    f"expected data of {self.count} samples, got {len(one.values)}; take those of this very batch."
+                )
+        axes = max((len(one.positions) for one in (self.data, *network.data)), default=0)
+        self.across = axes > 0 and (across or any(operation.across for operation in network.walk()))
+        self._beside = network.data
+
+    @property
+    def count(self) -> int:
+        """How many samples there are."""
+        return len(self.data.values)
+
+    @property
+    def points(self) -> np.ndarray:
+        """All inputs as (n, channels, *positions), tokens as vectors."""
+        return self.data.entries
 
     @property
     def spatial(self) -> tuple[int, ...]:
         """The shape of the positions."""
-        return self.points.shape[2:]
+        return self.data.positions
 
     @property
     def positions(self) -> int:
-        """How many there are."""
-        return int(np.prod(self.spatial, dtype=int))
-
-    @property
-    def _flat(self) -> np.ndarray:
-        return self.points.reshape(*self.points.shape[:2], -1)
+        """How many there are, of the input or of what stands beside it."""
+        return max(int(np.prod(one.positions, dtype=int)) for one in (self.data, *self._beside))
 
     def stream(self, *, standard: bool = False) -> Stream:
         """Each by itself; ``standard``: for kernels in the standard parametrisation."""
-        second = _own_products(self._flat, self.spatial, self.across)
-        ones = np.ones((len(self.points), *self.spatial))
-        features = self.points.shape[1]
+        across = self.across and bool(self.spatial)
         return Stream(
-            second,
-            ones,
-            lambda: self.points.mean(axis=1),
+            self.data.own_products(across=across),
+            np.ones((self.count, *self.spatial)),
+            self._means,
             False,
             across=self.across,
-            features=features,
+            features=self.data.channels,
             standard=standard,
         )
 
+    def _means(self) -> np.ndarray:
+        if self.data.tokens:
+            return (1.0 - np.isin(self.data.values, self.data.silent)) / self.data.tokens
+        return self.data.values.mean(axis=1)
+
     def pairs(self, rows: slice) -> Pairs:
         """Those of some rows with all from there on."""
-        return _products(self._flat, rows, self.spatial, self.across)
+        value = self.data.products(rows, across=self.across and bool(self.spatial))
+        return Pairs(value, np.zeros(value.shape), rows)
 
 
-def _products(flat: np.ndarray, rows: slice, spatial: tuple[int, ...], across: bool) -> Pairs:
-    """x(a)·x(b)/channels at the same position or between all."""
-    channels, others = flat.shape[1], flat[rows.start :]
-    if across:
-        value = np.einsum("acp,bcq->abpq", flat[rows], others, optimize=True)
-        value = value.reshape(*value.shape[:2], *spatial, *spatial)
-    elif spatial:
-        value = np.einsum("acp,bcp->abp", flat[rows], others, optimize=True)
-        value = value.reshape(*value.shape[:2], *spatial)
-    else:
-        value = flat[rows, :, 0] @ others[:, :, 0].T
-    return Pairs(value / channels, np.zeros(value.shape), rows)
-
-
-def _own_products(flat: np.ndarray, spatial: tuple[int, ...], across: bool) -> np.ndarray:
-    if across:
-        return (flat.transpose(0, 2, 1) @ flat / flat.shape[1]).reshape(len(flat), *spatial, *spatial)
-    return (flat**2).mean(axis=1).reshape(len(flat), *spatial)
-
-
-def _checked(inputs: ArrayLike, network: Network) -> np.ndarray:
-    """(n, N₀) or (n, channels, *positions)."""
+def _checked(inputs: ArrayLike | None, network: Network) -> Data:
+    """(n, N₀), (n, channels, *positions) or tokens; a 1 for each sample where all that is read is data beside the input."""
+    if inputs is None and network.data:
+        return Data(np.ones((len(network.data[0].values), 1)))
     points = np.asarray(inputs)
     first = next(iter(network.weights), None)
     if first is None:
         raise InputError("expected a network with a weight layer, got none; it has no kernel.")
-    if isinstance(first, Embedding):
-        points = first.one_hot(points)
+    table = network.table
+    if table is not None:
+        check_tokens(points, table.count)
+        return _heard(Data(points, table.count, table.silent))
     if points.ndim < 2 or points.size == 0 or points.dtype.kind not in "fiu":
         raise InputError(
             f"expected inputs of shape (n, N₀) or (n, channels, *positions), got {points.dtype} of shape {points.shape}; flatten "
@@ -104,6 +105,12 @@ def _checked(inputs: ArrayLike, network: Network) -> np.ndarray:
         raise InputError(
             f"expected inputs of shape {shape} before {described(first)}, got {points.shape}; reshape them."
         )
-    if not (np.abs(points).reshape(len(points), -1).max(axis=1) > 0).all():
+    return _heard(Data(points))
+
+
+def _heard(data: Data) -> Data:
+    """Inputs that are not 0."""
+    own = data.own_products(across=False)
+    if not (own.reshape(len(own), -1).max(axis=1) > 0).all():
         raise InputError("expected inputs that are not 0, got one that is; its signal has no direction.")
-    return points
+    return data

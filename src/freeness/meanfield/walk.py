@@ -15,6 +15,7 @@ from freeness.network import (
     INPUT,
     Activation,
     DrawnSource,
+    Embedding,
     Length,
     Network,
     Node,
@@ -193,7 +194,7 @@ def compiled(network: Network, stream: Stream, whole: Pairs | None, *, finite: b
 def _norm(node: Node, stream: Stream, length: Length, found: Stream, grams: GramNoises | None) -> Norm:
     """With what it makes of differences between positions."""
     norm = Norm(node.operation, stream, length, found)
-    return norm if grams is None else norm._replace(grown=grams.normed(node, norm.common))
+    return norm if grams is None else norm._replace(grown=grams.normed(node, norm))
 
 
 def _recalled(
@@ -213,7 +214,9 @@ def _recalled(
 
 def _behind(node: Node, streams: dict[str, Stream], wholes: dict[str, Pairs | None]) -> tuple[Stream, Step]:
     """A node's operation applied; independent weights are a new source."""
-    if node.shares:
+    if node.shares and not isinstance(
+        node.operation, Embedding
+    ):  # what reads other tokens of a table meets it behind weights
         raise InputError(
             f"expected weights of its own in {described(node.operation)}, got those of {node.shares!r}, with which signals "
             "depend on one another; measure the network instead."
@@ -225,7 +228,7 @@ def _behind(node: Node, streams: dict[str, Stream], wholes: dict[str, Pairs | No
         every = (streams[name]._replace(whole=wholes[name]) for name in reads(node))
         found, step = joined(node.operation, tuple(every))
     if isinstance(node.operation, Weights) or not node.inputs:
-        found = found.drawn_at(node.name)
+        found = found.drawn_at(node.shares or node.name)
     return found, step
 
 

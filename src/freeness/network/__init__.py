@@ -58,6 +58,7 @@ from freeness.network.operations import (
     Concatenation,
     Constant,
     Convolution,
+    Data,
     Dense,
     Dropout,
     Embedding,
@@ -77,6 +78,7 @@ from freeness.network.operations.activation import dependence
 from freeness.network.operations.attention import at_positions as at_positions
 from freeness.network.operations.attention import softmax_weights as softmax_weights
 from freeness.network.operations.convolution import windows
+from freeness.network.operations.data import check_tokens as check_tokens
 from freeness.network.operations.pooling import pooled
 from freeness.network.operations.relative import RelativeScores
 from freeness.network.operations.rotary import Rotary
@@ -94,6 +96,7 @@ __all__ = [
     "Concatenation",
     "Constant",
     "Convolution",
+    "Data",
     "Dense",
     "Departing",
     "DrawnSource",

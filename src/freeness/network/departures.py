@@ -25,6 +25,7 @@ from freeness.network.moments import Pairs, Stream
 from freeness.network.operation import Operation, Weights
 
 GAUSSIAN = 2.0  # Var(h²)/(E h²)²
+_ROUNDING = 1e-12  # of squares, relative to the largest
 TINY = np.finfo(float).tiny
 Square = Float[np.ndarray, "_ _"]
 
@@ -223,6 +224,7 @@ def row_shares(value: Square, gamma: Square | None) -> Float[np.ndarray, " entri
 
 
 def cosines(value: Square) -> Square:
-    """Between all entries."""
-    size = np.sqrt(np.maximum(np.diagonal(value), TINY))
+    """Between all entries; of such as are 0 but for rounding, 0."""
+    square = np.diagonal(value)
+    size = np.sqrt(np.maximum(square, max(_ROUNDING * float(square.max()), TINY)))
     return value / np.multiply.outer(size, size)

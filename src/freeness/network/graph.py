@@ -8,13 +8,18 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 
+import numpy as np
+from jaxtyping import Int
+
 from freeness.errors import InputError, is_real
 from freeness.network.operation import INPUT, Operation, Weights, described
 from freeness.network.operations import (
     Activation,
     Constant,
     Convolution,
+    Data,
     Dense,
+    Embedding,
     Normalisation,
     Sum,
 )
@@ -155,6 +160,20 @@ class Network(Shown):
             ''
         """
         return Network(replace(node, operation=change(node.operation)) for node in self.nodes)
+
+    def of_samples(self, chosen: Int[np.ndarray, " chosen"]) -> Network:
+        """The same for some of the samples whose own tensors its operations hold."""
+        return self.mapped(lambda operation: operation.of_samples(chosen))
+
+    @property
+    def table(self) -> Embedding | None:
+        """The one that reads the input, which is tokens then; None where no table does."""
+        return next((one.operation for one in self.readers(INPUT) if isinstance(one.operation, Embedding)), None)
+
+    @property
+    def data(self) -> tuple[Data, ...]:
+        """What each sample brings beside the input."""
+        return tuple(operation for operation in self.operations if isinstance(operation, Data))
 
     def walk(self) -> Iterator[Operation]:
         """Every operation, in order."""

@@ -6,6 +6,9 @@ import re
 from abc import ABC, abstractmethod
 from typing import ClassVar, NamedTuple
 
+import numpy as np
+from jaxtyping import Int
+
 from freeness.errors import InputError, is_real, is_size
 from freeness.network.ensembles import Ensemble
 
@@ -56,6 +59,10 @@ class Operation(ABC):
     def multiplies(self) -> tuple[int, int] | None:
         """Numbers of two signals, keys first, of whose Gram matrices between positions it takes the product; None: of none."""
         return None
+
+    def of_samples(self, chosen: Int[np.ndarray, " chosen"]) -> Operation:
+        """The same for some of the samples whose own tensors it holds; itself where it holds none."""
+        return self
 
     @property
     def fixed(self) -> Fixed | None:

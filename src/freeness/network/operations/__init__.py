@@ -5,6 +5,7 @@ from freeness.network.operations.attention import Attention
 from freeness.network.operations.concatenation import Concatenation
 from freeness.network.operations.constant import Constant
 from freeness.network.operations.convolution import Convolution
+from freeness.network.operations.data import Data
 from freeness.network.operations.dense import Dense
 from freeness.network.operations.dropout import Dropout
 from freeness.network.operations.embedding import Embedding
@@ -26,6 +27,7 @@ __all__ = [
     "Concatenation",
     "Constant",
     "Convolution",
+    "Data",
     "Dense",
     "Dropout",
     "Embedding",

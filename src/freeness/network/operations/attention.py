@@ -24,12 +24,12 @@ Source: Hron et al. (2020) for the forward pass; derived for this project for th
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import ClassVar, Literal
 from zlib import crc32
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
 from freeness.errors import InputError, is_real, is_size
 from freeness.network.departures import TINY, Around, Departing, departing, gram_noise, known_by_weights, spaced, turned
@@ -53,7 +53,8 @@ class Attention(Operation):
 
     ``scale``: ``"root"`` 1/√d_k, ``"full"`` 1/d_k, or a number. ``causal``: position p sees p' ≤ p only. ``key_heads``: heads
     of keys and values (grouped queries), as many as ``heads`` where None. ``rotary``: turns queries and keys by their positions.
-    ``relative``: what the distance of key and query adds to scores. The projections in front and behind are weights of their own.
+    ``relative``: what the distance of key and query adds to scores. ``added``: what each sample adds, masks and all, (n or 1,
+    heads or 1, queries or 1, keys). The projections in front and behind are weights of their own.
 
     Source: Vaswani et al. (2017); Su et al. (2021).
     """
@@ -65,6 +66,7 @@ class Attention(Operation):
     name: str = ""
     rotary: Rotary | None = None
     relative: RelativeScores | None = None
+    added: Float[np.ndarray, "samples heads queries keys"] | None = field(default=None, compare=False, repr=False)
     arity: ClassVar[int | None] = 3
 
     def __post_init__(self) -> None:
@@ -76,6 +78,10 @@ class Attention(Operation):
         if self.relative is not None and len(self.relative.values) not in (1, self.heads):
             raise InputError(
                 f"expected scores of distances of one or {self.heads} heads, got {len(self.relative.values)}; correct them."
+            )
+        if self.added is not None and (self.added.ndim != 4 or self.added.shape[1] not in (1, self.heads)):
+            raise InputError(
+                f"expected what is added to scores as (samples, 1 or {self.heads} heads, queries, keys), got {self.added.shape}."
             )
         if self.scale not in ("root", "full") and not is_real(self.scale):
             raise InputError(f'expected the scale "root", "full" or a number, got {self.scale!r}; choose one.')
@@ -91,6 +97,19 @@ class Attention(Operation):
     @property
     def multiplies(self) -> tuple[int, int]:
         return 1, 2
+
+    def of_samples(self, chosen: Int[np.ndarray, " chosen"]) -> Attention:
+        one = self.added is None or len(self.added) == 1
+        return self if one or self.added is None else replace(self, added=self.added[chosen])
+
+    def beside(self, queries: int, keys: int) -> Float[np.ndarray, "samples heads queries keys"]:
+        """What is added to the scores of each sample, -∞ of what is hidden; of one sample and head where it is the same."""
+        found = np.zeros((1, 1, 1, 1)) if self.added is None else self.added
+        if self.relative is not None:
+            found = found + self.relative.over(queries)
+        if self.causal:
+            found = np.where(np.triu(np.ones((queries, keys), dtype=bool), 1), -np.inf, found)
+        return found
 
     def spread(self, width: int) -> float:
         """b: variance of a score over that of a query's and of a key's entries, of heads of this width."""
@@ -137,16 +156,20 @@ def softmax_weights(
     scale = (operation.spread(width) / width) ** 0.5
     query, key = (at_positions(operation, each, samples) for each in (query, key))
     scores = scale * query @ key.swapaxes(1, 2)
-    if operation.relative is not None:
-        scores = scores + np.tile(operation.relative.over(query.shape[1] // samples), (samples, samples))
-    rows, columns = np.arange(query.shape[1]), np.arange(key.shape[1])
-    own = query.shape[1] // samples, key.shape[1] // samples
-    seen = rows[:, None] // own[0] == columns // own[1]
-    if operation.causal:
-        seen &= rows[:, None] % own[0] >= columns % own[1]
-    scores = np.where(seen, scores, -np.inf)
-    raised = np.exp(scores - scores.max(axis=-1, keepdims=True))
-    return raised / raised.sum(axis=-1, keepdims=True), scale
+    rows, columns = query.shape[1] // samples, key.shape[1] // samples
+    apart = np.eye(samples, dtype=bool)[:, None, :, None]
+    scores = scores.reshape(-1, samples, rows, samples, columns)
+    added = operation.beside(rows, columns).swapaxes(0, 1)[:, :, :, None]  # of the sample of the query
+    return _softmax(np.where(apart, scores + added, -np.inf).reshape(-1, query.shape[1], key.shape[1])), scale
+
+
+def _softmax(scores: np.ndarray) -> np.ndarray:
+    """Over the last axis, in place; 0 where all is hidden."""
+    most = scores.max(axis=-1, keepdims=True)
+    scores -= np.where(np.isfinite(most), most, 0.0)
+    np.exp(scores, out=scores)
+    scores /= np.maximum(scores.sum(axis=-1, keepdims=True), TINY)
+    return scores
 
 
 @departing.register
@@ -389,11 +412,12 @@ def _made(streams: tuple[Stream, ...]) -> int:
 
 
 def _added(operation: Attention, streams: tuple[Stream, ...]) -> tuple[np.ndarray, int]:
-    """Scores of distances, of some heads, and how many draws of A there are, as many of each head."""
+    """What is added to scores, of some heads, and how many draws of A there are, as many of each head."""
     samples, rows, columns = len(streams[0].second), streams[0].variance[0].size, streams[1].variance[0].size
     draws = int(np.clip(_ENTRIES // (samples * rows * columns), _FEWEST, _MOST))
-    added = np.zeros((1, 1, 1)) if operation.relative is None else operation.relative.over(rows)
-    return added, -(-draws // len(added)) * len(added)
+    added = operation.beside(rows, columns)
+    heads = added.shape[1]
+    return added, -(-draws // heads) * heads
 
 
 def _departing(operation: Attention, streams: tuple[Stream, ...]) -> list[np.ndarray]:
@@ -451,12 +475,8 @@ def _weights(operation: Attention, streams: tuple[Stream, ...], roots: Sequence[
         factors = operation.rotary.roots(rows, columns, _head_width(operation, query))
         scores = np.asarray(sum(factor * drawn() for factor in factors))
     scores *= _spread(operation, query) ** 0.5
-    scores += np.tile(added, (draws // len(added), 1, 1))
-    if operation.causal:
-        scores[..., np.triu(np.ones(scores.shape[-2:], dtype=bool), 1)] = -np.inf
-    scores -= scores.max(axis=-1, keepdims=True)
-    np.exp(scores, out=scores)
-    return scores / scores.sum(axis=-1, keepdims=True)
+    scores += np.tile(added, (1, draws // added.shape[1], 1, 1))
+    return _softmax(scores)
 
 
 def _batch(whole: Pairs) -> np.ndarray:
@@ -554,4 +574,10 @@ def _check(operation: Attention, streams: tuple[Stream, ...]) -> None:
         raise InputError(
             f"expected as many queries as keys in {described(operation)}, which is causal or knows distances, got "
             f"{query.variance[0].size} and {key.variance[0].size}; leave that out."
+        )
+    added = () if operation.added is None else operation.added.shape
+    wanted = (len(query.second), operation.heads, query.variance[0].size, key.variance[0].size)
+    if any(have not in (1, want) for have, want in zip(added, wanted, strict=False)):
+        raise InputError(
+            f"expected what is added to scores of {described(operation)} as {wanted} or 1 of each, got {added}; correct it."
         )

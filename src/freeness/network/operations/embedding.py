@@ -12,6 +12,7 @@ from freeness.network.derivatives import Pattern, pattern
 from freeness.network.ensembles import Ensemble, Gaussian
 from freeness.network.moments import Pairs, Step, Stream, forward
 from freeness.network.operation import Weights
+from freeness.network.operations.data import check_tokens, one_hot
 from freeness.network.operations.weighted import weighted
 
 
@@ -20,13 +21,14 @@ class Embedding(Weights):
     """x_p = E[token_p] with E of shape (count, width), entries N(0, sigma²): equal tokens have equal vectors.
 
     Of a token as a vector of ``count`` entries, 1 at its place and 0 elsewhere, it is a position-wise layer with
-    σ_w² = count·sigma², and its theory is that.
+    σ_w² = count·sigma², and its theory is that. ``silent``: tokens whose vectors are 0 and stay so, as those of padding.
     """
 
     count: int
     width: int
     sigma: float = 1.0
     name: str = ""
+    silent: tuple[int, ...] = ()
     weights: Ensemble = field(init=False, repr=False)
     sigma_b: float = field(init=False, repr=False, default=0.0)
     bias: bool = field(init=False, repr=False, default=False)
@@ -48,17 +50,8 @@ class Embedding(Weights):
             InputError: no whole numbers from 0 to count - 1.
         """
         found = np.asarray(tokens)
-        if (
-            found.dtype.kind not in "iu"
-            or found.ndim < 2
-            or found.size == 0
-            or not 0 <= found.min() <= found.max() < self.count
-        ):
-            raise InputError(
-                f"expected tokens (n, positions), whole numbers from 0 to {self.count - 1}, got {found.dtype} of shape "
-                f"{found.shape}; correct them."
-            )
-        return np.moveaxis(np.eye(self.count)[found], -1, 1)
+        check_tokens(found, self.count)
+        return one_hot(found, self.count, self.silent)
 
 
 @forward.register

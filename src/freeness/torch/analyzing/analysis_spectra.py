@@ -213,7 +213,7 @@ def with_drawn(found: Predicted, traced: Trace, sample: Tensor, drawing: Drawing
 
     Of a chain the reason stands why there is no law.
     """
-    if traced.is_chain or not traced.complete or None not in (found.jacobian, found.fisher):
+    if traced.is_chain or traced.by_sample or not traced.complete or None not in (found.jacobian, found.fisher):
         return found
     left = drawing.deadline - time.monotonic()
     if drawing.least > left or not _soon_recorded(traced, _SHARED * left):
@@ -281,7 +281,7 @@ def takes_given_maps(traced: Trace) -> bool:
 def may_take_given_maps(traced: Trace) -> bool:
     """Whether its operations may go that way, which costs nothing to ask: its record takes singular values of all weights."""
     missing = {operation.kind for operation in traced.operations if operation.theory == "none"}
-    return traced.complete and missing <= _GIVEN
+    return traced.complete and not traced.by_sample and missing <= _GIVEN
 
 
 def silence_note(jacobian: Measurement | None, fisher: Measurement | None) -> tuple[str, ...]:

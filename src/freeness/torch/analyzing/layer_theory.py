@@ -18,9 +18,11 @@ from freeness.meanfield import loss_moments
 from freeness.network import INPUT
 from freeness.spectra import realised_gradients
 from freeness.torch.loss.output_hessian import OutputHessian
+from freeness.torch.model.outputs import run, select_output
 from freeness.torch.model.random_calls import only_in_training
-from freeness.torch.model.state import trained_parameters
+from freeness.torch.model.state import trained_parameters, untouched
 from freeness.torch.record.layout import size_of
+from freeness.torch.record.proof import reproduces
 from freeness.torch.record.signals import neurons_of
 from freeness.torch.record.steps import Permuted, Step
 from freeness.torch.record.tracing import Trace
@@ -29,6 +31,7 @@ _LOG = logging.getLogger(__name__)
 _ROUNDED = 1e-4  # relative departures that single precision makes
 _MOST = 20_000_000  # numbers of the given maps of one layer
 _AROUND = "what this forward pass fixed (softmax weights and their derivative, slopes, norms), with random weights over channels"
+_ANOTHER = "expected samples by themselves, got a model whose masks mix them, or another record of the batch; measure the layers."
 _RUNNING = "expected batch normalisation by the batch, got running statistics; take training mode."
 _ALONE = "expected random calls that eval mode makes too, got {} in training alone; call them in both modes, as nn.Dropout does."
 _BATCHES = "expected batch normalisation by running statistics, got those of the batch; take eval mode."
@@ -97,6 +100,8 @@ def with_theory(
     """
     if not table or not trace.complete or trace.together:
         return table
+    if trace.by_sample and not _reproduced(trace, inputs):
+        return replace(table, refused=_ANOTHER)
     masked, refused = _masked(trace, training), ""
     alone = only_in_training(trace.model, inputs, training) if _trained(trace.model, training) else ()
     for way, batches in ((_of_wide_layers, True), (_of_this_pass, False)):
@@ -119,10 +124,17 @@ def with_theory(
     return replace(table, refused=refused)
 
 
+def _reproduced(trace: Trace, inputs: Tensor) -> bool:
+    """Whether the record gives what the model gives of a whole batch, in eval mode: what it is proven on is one sample."""
+    with untouched(trace.model, training=False), torch.no_grad():
+        expected = select_output(run(trace.model, inputs), trace.output or None)[1]
+        return reproduces(trace.replay(inputs), expected)
+
+
 def _of_wide_layers(trace: Trace, inputs: Tensor, outputs: OutputLoss) -> Iterator[_Place]:
     """Second moments in the limit of wide layers, of all that is random."""
     cotangents, slopes = (_canonical(trace, value) for value in outputs.derivatives())
-    found = loss_moments(trace.network, _inputs(trace, inputs), cotangents, slopes.mean(axis=1))
+    found = loss_moments(trace.network_of(inputs), _inputs(trace, inputs), cotangents, slopes.mean(axis=1))
     for step, told in zip(trace.steps, found, strict=True):
         gradient, signal = (math.hypot(one, _ROUNDED) for one in (told.gradient_scatter, told.signal_scatter))
         yield _Place(step, told.signal, told.weights, told.shift, gradient, signal, told.scale)
@@ -130,6 +142,10 @@ def _of_wide_layers(trace: Trace, inputs: Tensor, outputs: OutputLoss) -> Iterat
 
 def _of_this_pass(trace: Trace, inputs: Tensor, outputs: OutputLoss) -> Iterator[_Place]:
     """Gradients alone, around what the forward pass of some samples fixed."""
+    if trace.by_sample:
+        raise InputError(
+            "expected one input, got tensors of each sample's own, which this way does not follow; measure them."
+        )
     cotangents = _canonical(trace, outputs.derivatives()[0])
     count = len(cotangents)
     chosen = np.linspace(0, count - 1, min(_fitting(trace), count)).round().astype(int)
@@ -137,10 +153,11 @@ def _of_this_pass(trace: Trace, inputs: Tensor, outputs: OutputLoss) -> Iterator
         raise InputError(
             f"expected layers of at most {_MOST:,} numbers, channels times squared positions, got more; go by the measured rows."
         )
-    realised = neurons_of(trace, inputs[torch.as_tensor(chosen, device=inputs.device)])
+    some = inputs[torch.as_tensor(chosen, device=inputs.device)]
+    realised = neurons_of(trace, some)
     missed = ((1 - chosen.size / count) / chosen.size) ** 0.5
     steps = {step.name: step for step in trace.steps}
-    for told in realised_gradients(trace.network, realised, cotangent=cotangents[chosen], batch=count):
+    for told in realised_gradients(trace.network_of(some), realised, cotangent=cotangents[chosen], batch=count):
         yield _Place(
             steps[told.name], None, told.weights, told.shift, float(np.linalg.norm((told.scatter, missed, _ROUNDED)))
         )
@@ -173,9 +190,11 @@ def _masked(trace: Trace, training: bool | None) -> set[nn.Module]:
     return _trained(trace.model, training) if drops else set()
 
 
-def _inputs(trace: Trace, inputs: Tensor) -> np.ndarray:
-    """(n, channels, *positions), or tokens (n, positions)."""
-    first = next(read for step in trace.steps for read in step.reads if read.name == INPUT)
+def _inputs(trace: Trace, inputs: Tensor) -> np.ndarray | None:
+    """(n, channels, *positions), or tokens (n, positions); None where each of several inputs is data of its own."""
+    first = next((read for step in trace.steps for read in step.reads if read.name == INPUT), None)
+    if first is None:
+        return None
     if not inputs.is_floating_point():
         return first({INPUT: inputs.detach()}).cpu().numpy()
     return first.canonical(first({INPUT: inputs.detach()})).double().cpu().numpy()
@@ -237,11 +256,20 @@ def _again(name: str, module: str) -> bool:
 
 
 def _gradient(tensor: Tensor, known: Iterable[_Place]) -> float | None:
-    """Sum of squares of a tensor's loss gradient, of all its uses; None of one that no step reads."""
-    parts = [place.weights for place in known if _is(place.step.weight, tensor)]
-    parts += [place.shift for place in known if _is(place.step.bias, tensor)]
-    return math.fsum(parts) if parts else None
+    """Sum of squares of a tensor's loss gradient, of all its uses and parts; None of one that no step reads, or not all of it."""
+    parts: list[float] = []
+    read: dict[int, int] = {}
+    for place in known:
+        for own, square in ((place.step.weight, place.weights), (place.step.bias, place.shift)):
+            if own is not None and _is(own, tensor):
+                parts.append(square)
+                read[own.data_ptr()] = max(read.get(own.data_ptr(), 0), own.numel())
+    return math.fsum(parts) if sum(read.values()) >= tensor.numel() > 0 else None
 
 
 def _is(one: Tensor | None, other: Tensor) -> bool:
-    return one is not None and one.data_ptr() == other.data_ptr() and one.numel() == other.numel()
+    """Whether one tensor is the other, or a part of it."""
+    if one is None:
+        return False
+    start = other.data_ptr()
+    return start <= one.data_ptr() < start + max(other.numel(), 1) * other.element_size()

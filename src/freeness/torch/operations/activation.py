@@ -48,7 +48,7 @@ def of_one_place(signals: list[Signal]) -> bool:
 def number_in(value: Any) -> float | None:
     """A number, or that in a tensor of one that is not trained; None of anything else."""
     if isinstance(value, GivenTensor):
-        found = None if value.trained else value.value()
+        found = None if value.trained or value.by_sample else value.value()
         return found.item() if found is not None and found.numel() == 1 else None
     return value if isinstance(value, int | float) else None
 

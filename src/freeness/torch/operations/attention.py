@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Literal
 
 import numpy as np
@@ -43,7 +44,7 @@ SOFTMAX = Kind("softmax", ("softmax", "log_softmax", "_softmax"), "none", "it co
 class Attended:
     """softmax(q kᵀ·scale + mask) v over the last two axes; ``turnings`` of queries and keys by their positions.
 
-    ``added``: to the scores, by the distance of key and query.
+    ``added``: to the scores, as they lie.
     """
 
     scale: float
@@ -62,8 +63,10 @@ class Attended:
             return functional.scaled_dot_product_attention(
                 query, key, value, is_causal=self.causal, scale=self.scale, enable_gqa=groups
             )
-        added = _one_sample(self.added.value(), query.ndim).to(query)
+        added = self.added.value().to(query)
+        added = added if self.added.by_sample else _one_sample(added, query.ndim)
         if self.causal:
+            added = added.expand(*added.shape[:-2], query.shape[-2], -1)
             added = added.masked_fill(torch.ones_like(added).triu(1).bool(), -math.inf)
         return functional.scaled_dot_product_attention(query, key, value, added, scale=self.scale, enable_gqa=groups)
 
@@ -77,10 +80,9 @@ def fused(asked: Asked) -> Signal:
     causal = bool(asked.arguments.get("is_causal"))
     scores = Scores(asked, query, key, causal=causal)
     if mask is not None:
-        seen = _masked(scores, mask) if isinstance(mask, GivenTensor) else None
-        if seen is None:
-            raise Unread("with a mask that is not causal")
-        scores = seen
+        if not isinstance(mask, GivenTensor):
+            raise Unread("with a mask that depends on a signal")
+        scores = _masked(scores, mask)
     scale = asked.arguments.get("scale")
     return _attention(asked, scores, value, 1 / math.sqrt(query.shape[-1]) if scale is None else scale)
 
@@ -134,18 +136,17 @@ def towards_attention(asked: Asked) -> Value:
         return replace(first, asked=asked, scale=first.scale * (number if asked.name == "mul" else 1 / number))
     if asked.name == "masked_fill" and not first.soft:
         mask, filled = asked.arguments["mask"], number_in(asked.arguments["value"])
-        seen = _seen(~mask.value().bool(), True) if isinstance(mask, GivenTensor) else None
-        if seen and filled is not None and filled <= _LOW:
-            return replace(first, asked=asked, causal=first.causal or seen == "earlier")
+        if isinstance(mask, GivenTensor) and filled is not None and filled <= _LOW:
+            return replace(
+                _masked(first, replace(mask, value=lambda: ~mask.value().bool(), trained=False)), asked=asked
+            )
     if (
         asked.name == "add"
         and asked.arguments.get("alpha", 1) == 1
         and isinstance(other, GivenTensor)
         and not first.soft
     ):
-        masked = _masked(first, other)
-        if masked is not None:
-            return replace(masked, asked=asked)
+        return replace(_masked(first, other), asked=asked)
     if asked.name in ("softmax", "_softmax") and asked.arguments["dim"] in (-1, len(asked.shape) - 1):
         return replace(first, asked=asked, soft=True)
     if "dropout" in asked.name and not asked.arguments.get("train"):
@@ -169,16 +170,32 @@ def _seen(mask: Tensor, truths: bool) -> Literal["all", "earlier"] | None:
     return "earlier" if square and bool((shown == torch.ones_like(shown).tril()).all()) else None
 
 
-def _masked(scores: Scores, mask: GivenTensor) -> Scores | None:
-    """Scores with a tensor added, or with a mask of truths; None of another than hides what is later or knows distances."""
+def _masked(scores: Scores, mask: GivenTensor) -> Scores:
+    """Scores with a tensor added, or with a mask of truths; one that hides nothing, or what is later, is said so."""
     value = mask.value()
-    seen = _seen(value, value.dtype == torch.bool)
+    seen = None if mask.by_sample else _seen(value, value.dtype == torch.bool)
     if seen is not None:
         return replace(scores, causal=scores.causal or seen == "earlier")
-    found = None if value.dtype == torch.bool or scores.added is not None else _relative(value, len(scores.query.dims))
-    if found is None:
-        return None
-    return replace(scores, causal=scores.causal or found[1], added=mask)
+    added = replace(mask, value=lambda: _as_scores(mask.value()))
+    if scores.added is None and not mask.by_sample and value.dtype != torch.bool:
+        found = _relative(value, len(scores.query.dims))
+        return replace(scores, causal=scores.causal or (found is not None and found[1]), added=added)
+    before = scores.added
+    if before is not None:
+        added = GivenTensor(
+            lambda: before.value() + _as_scores(mask.value()),
+            before.name or mask.name,
+            trained=before.trained or mask.trained,
+            by_sample=before.by_sample or mask.by_sample,
+        )
+    return replace(scores, added=added)
+
+
+def _as_scores(mask: Tensor) -> Tensor:
+    """What a mask adds; one of truths says what is seen."""
+    if mask.dtype != torch.bool:
+        return mask
+    return torch.zeros(mask.shape, device=mask.device).masked_fill(~mask, -math.inf)
 
 
 def _one_sample(added: Tensor, axes: int) -> Tensor:
@@ -221,14 +238,21 @@ def _attention(asked: Asked, scores: Scores, values: Signal, scale: float) -> Si
     """The step: queries, keys and values with heads, positions and channels of a head on their last three axes."""
     walk, given, causal, added = asked.walk, (scores.query, scores.key, values), scores.causal, scores.added
     rotary, turnings = _rotary(given[:2])
-    query, key, value = (walk.settled(replace(one, turn=None)) for one in given)
+    (query, one), (key, two) = (walk.scaled(replace(one, turn=None)) for one in given[:2])
+    query, key, value = map(walk.settled, (query, key, values))
+    scale *= one * two
     heads, key_heads = _heads(query), _heads(key)
     if _heads(value) != key_heads or key.place.typing.count != value.place.typing.count:
         raise Unread("of keys and values that lie differently")
-    found = None if added is None else _relative(added.value(), len(query.dims))
+    found = None if added is None or added.by_sample else _relative(added.value(), len(query.dims))
     relative = None if found is None else found[0]
     if relative is not None and len(relative.values) not in (1, heads):
         raise Unread("with scores of other heads")
+    beside = None if relative is not None or added is None else partial(_beside, added, query, heads)
+    if added is not None and added.by_sample:
+        walk.by_sample = True
+        if query.layout[0] == () or not holds(query.layout[0], "samples"):
+            raise Unread("with a mask of each sample where another axis is first")
     width = query.shape[-1]
     outer = query.layout[:-1]
     inner = value.layout[-1]
@@ -241,10 +265,31 @@ def _attention(asked: Asked, scores: Scores, values: Signal, scale: float) -> Si
         name,
         [query, key, value],
         Attended(scale, causal, turnings, added),
-        lambda: Attention(heads, causal, named, None if key_heads == heads else key_heads, name, rotary, relative),
+        lambda: Attention(
+            heads,
+            causal,
+            named,
+            None if key_heads == heads else key_heads,
+            name,
+            rotary,
+            relative,
+            None if beside is None else beside(),
+        ),
         Typing(channels=channels, positions=query.place.typing.positions),
         dims,
     )
+
+
+def _beside(added: GivenTensor, query: Signal, heads: int) -> np.ndarray:
+    """What is added to scores as (samples or 1, heads or 1, queries or 1, keys)."""
+    value = added.value().detach().double().cpu()
+    axes = len(query.dims)
+    value = value.reshape((1,) * (axes - value.ndim) + tuple(value.shape))
+    first, *rest, rows, columns = value.shape
+    inner = heads // max(math.prod(query.shape[1:-2]), 1)  # of the first axis, beside the samples
+    if first > 1 and inner > 1:
+        return value.reshape(-1, heads, rows, columns).numpy()
+    return value.reshape(first, math.prod(rest), rows, columns).numpy()
 
 
 def _rotary(pair: Sequence[Signal]) -> tuple[Rotary | None, tuple[Turning, Turning] | None]:

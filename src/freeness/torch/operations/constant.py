@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 from torch import Tensor
 
-from freeness.network import Constant
+from freeness.network import Constant, Data
 from freeness.torch.operations.activation import SCALE
 from freeness.torch.operations.kind import Kind, Unread
 from freeness.torch.record.layout import Axis, AxisPart, Dims, Typing, holds, of_axis, size_of, whole
@@ -24,7 +24,7 @@ KIND = Kind(SCALE, ("prelu",), "none", "a parameter or tensor of its own beside 
 def constant(asked: Asked, given: GivenTensor, beside: Signal, along: tuple[int, Axis] | None = None) -> Signal:
     """The step of a tensor that stands beside a signal, with the signal's layout.
 
-    ``along``: an axis on which it has another size, and what stands there.
+    ``along``: an axis on which it has another size, and what stands there. What each sample brings itself is data of theirs.
     """
     reason, walk = f"with {given.what}", asked.walk
     value = given.value()
@@ -40,23 +40,29 @@ def constant(asked: Asked, given: GivenTensor, beside: Signal, along: tuple[int,
     dims: list[tuple[AxisPart, ...]] = []
     for axis, (size, atoms) in enumerate(zip(shape, layout, strict=True)):
         samples = holds(atoms, "samples")
-        if samples and size > 1 and not bool((whole_value == whole_value.narrow(axis, 0, 1)).all()):
+        if (
+            samples
+            and size > 1
+            and not given.by_sample
+            and not bool((whole_value == whole_value.narrow(axis, 0, 1)).all())
+        ):
             raise Unread(f"{reason}, which differs from sample to sample", SCALE)
         if along is not None and along[0] == axis:
             dims.append(whole(along[1], size))
         elif samples or size in (1, size_of(atoms)):
-            dims.append(() if size == 1 or samples else atoms)
+            dims.append(atoms if samples and given.by_sample else () if size == 1 or samples else atoms)
         else:
             raise Unread(f"{reason} that spreads the signal", SCALE)
     axes = [axis for axis, atoms in enumerate(layout) if holds(atoms, "samples")]
+    typing = _typing(beside, tuple(dims), reason, along)
+    if given.by_sample:
+        return _of_samples(asked, given, axes, shape, (typing, tuple(dims)))
 
     def compute() -> Tensor:
         found = given.value().reshape(shape)
         for axis in axes:
             found = found.narrow(axis, 0, 1)
         return found
-
-    typing = _typing(beside, tuple(dims), reason, along)
 
     def record() -> Constant:
         entries = typing.canonical(compute().double(), tuple(dims))[0].reshape(typing.channels or 1, -1).cpu().numpy()
@@ -65,6 +71,24 @@ def constant(asked: Asked, given: GivenTensor, beside: Signal, along: tuple[int,
 
     name = walk.view.path(given.name) if given.name else f"{asked.label}.constant"
     return walk.add(name, [], compute, record, typing, tuple(dims))
+
+
+def _of_samples(
+    asked: Asked, given: GivenTensor, axes: list[int], shape: tuple[int, ...], behind: tuple[Typing, Dims]
+) -> Signal:
+    """The step of what each sample brings itself."""
+    (typing, dims), walk, name = behind, asked.walk, f"{asked.label}.data"
+    if len(axes) != 1 or walk.batch is None or shape[axes[0]] != walk.batch:
+        raise Unread(f"with {given.what}, which lies otherwise")
+
+    def compute() -> Tensor:
+        return given.value().reshape(*(-1 if axis in axes else size for axis, size in enumerate(shape)))
+
+    def record() -> Data:
+        return Data(typing.canonical(compute().double(), dims).cpu().numpy(), name=name)
+
+    walk.by_sample = True
+    return walk.add(name, [], compute, record, typing, dims)
 
 
 def _given(entries: np.ndarray) -> tuple[tuple[tuple[float, ...], ...], tuple[float, ...]]:

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
-from freeness.network import Pooling
+import torch
+
+from freeness.network import Pooling, Sum
 from freeness.torch.model.taps import each
 from freeness.torch.operations.convolution import behind_windows, check_image
 from freeness.torch.operations.kind import Kind, Unread
+from freeness.torch.operations.sum import Weighted
+from freeness.torch.record.elementwise import Slot
 from freeness.torch.record.layout import Dims, Typing, holds
-from freeness.torch.record.steps import Calls
+from freeness.torch.record.steps import Call, Calls
 from freeness.torch.record.walk import Asked, Several, Signal, Value
 
 KIND = Kind(
     "average pooling",
-    (*(f"{way}avg_pool{d}d" for way in ("", "adaptive_") for d in (1, 2, 3)), "mean"),
+    (*(f"{way}avg_pool{d}d" for way in ("", "adaptive_") for d in (1, 2, 3)), "mean", "sum"),
     "spectra",
     "without padding, or over all positions",
 )
@@ -25,6 +30,8 @@ def read(asked: Asked) -> Value:
     given, name = asked.signal("self"), asked.path or asked.label
     if asked.name == "mean":
         return over_all(asked, given, Pooling(name=name))
+    if asked.name == "sum":
+        return _total(asked, given, name)
     given = image(asked, given)
     positions = given.place.typing.positions
     if asked.name.startswith("adaptive"):
@@ -35,6 +42,15 @@ def read(asked: Asked) -> Value:
     if len(set(stride)) != 1:
         raise Unread(f"of unequal strides {stride}")
     return over_windows(asked, given, Pooling(size, stride[0], name))
+
+
+def _total(asked: Asked, given: Signal, name: str) -> Signal:
+    """A sum over all positions, by their mean."""
+    axes, keeps = asked.arguments.get("dim"), bool(asked.arguments.get("keepdim"))
+    call = Call(torch.ops.aten.mean.dim, (Slot(0), axes, keeps))
+    mean = over_all(asked, given, Pooling(name=name), call)
+    count = (float(math.prod(given.shape) // math.prod(mean.shape)),)
+    return asked.walk.add(name, [mean], Weighted(count), lambda: Sum(count, name), mean.place.typing, mean.dims)
 
 
 def windows_of(asked: Asked, axes: int) -> tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]:
@@ -82,8 +98,8 @@ def adaptive(asked: Asked, given: Signal, record: Any) -> Value:
     return over_windows(asked, given, record(size, size[0]))
 
 
-def over_all(asked: Asked, given: Signal, record: Any) -> Signal:
-    """The step of a reduction over all positions."""
+def over_all(asked: Asked, given: Signal, record: Any, call: Call | None = None) -> Signal:
+    """The step of a reduction over all positions, by the call that is asked, or another."""
     walk, axes = asked.walk, asked.arguments.get("dim")
     axes = [axes] if isinstance(axes, int) else axes
     if not axes or asked.arguments.get("dtype") is not None:
@@ -102,7 +118,8 @@ def over_all(asked: Asked, given: Signal, record: Any) -> Signal:
     dims: Dims = tuple(() if axis in axes else atoms for axis, atoms in enumerate(layout) if keeps or axis not in axes)
     behind = Typing(channels=typing.channels, positions=(1,) * len(typing.positions) if keeps else ())
     asked.note(reason=asked.kind.limits if asked.kind.theory == "none" else "")
-    return walk.add(record.name, [given], Calls((asked.call(),)), lambda: record, behind, dims)
+    calls = Calls((asked.call() if call is None else call,))
+    return walk.add(record.name, [given], calls, lambda: record, behind, dims)
 
 
 READERS = ((KIND, read),)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 from torch import Tensor
 
 from freeness.network import Activation, Product, activation
 from freeness.torch.operations import activation as elementwise
+from freeness.torch.operations.activation import number_in
 from freeness.torch.operations.kind import Kind, Unread
 from freeness.torch.operations.selection import CHANNELS as HALVES
 from freeness.torch.operations.selection import KIND as SELECTION
@@ -16,13 +19,20 @@ from freeness.torch.record.elementwise import PointwiseCall, PointwiseProgram, S
 from freeness.torch.record.steps import ElementwiseStep, GivenTensor
 from freeness.torch.record.walk import Asked, Signal
 
-KIND = Kind("product of branches", ("mul", "div", "glu"), "spectra", "of signals with the same channels and positions")
+KIND = Kind(
+    "product of branches",
+    ("mul", "div", "glu", "masked_fill"),
+    "spectra",
+    "of signals with the same channels and positions",
+)
 
 
 def read(asked: Asked) -> Signal:
     """A product of two signals, or a number times one."""
     if asked.name == "glu":
         return _glu(asked)
+    if asked.name == "masked_fill":
+        asked = _as_product(asked)
     if is_pointwise(asked) and asked.arguments.get("rounding_mode") is None:
         return elementwise.activation(asked)
     first, second = asked.arguments["self"], asked.arguments["other"]
@@ -30,7 +40,7 @@ def read(asked: Asked) -> Signal:
         if not isinstance(second, GivenTensor) or asked.arguments.get("rounding_mode") is not None:
             raise Unread("a quotient of two signals")
         tensor = second
-        second = GivenTensor(lambda: 1.0 / tensor.value(), tensor.name, None, tensor.trained)
+        second = replace(tensor, value=lambda: 1.0 / tensor.value(), tensor=None)
     for key in ("self", "other"):
         if isinstance(asked.arguments[key], Signal):
             asked.signal(key)  # refuses what is padded
@@ -38,6 +48,15 @@ def read(asked: Asked) -> Signal:
     note_pair(asked)
     name = asked.label
     return asked.walk.add(name, pair, _product, lambda: Product(name), typing, dims)
+
+
+def _as_product(asked: Asked) -> Asked:
+    """What a given mask makes 0 is a product with what it leaves."""
+    mask = asked.arguments["mask"]
+    if not isinstance(mask, GivenTensor) or number_in(asked.arguments["value"]) != 0:
+        raise Unread("by another mask than a given one, or with another number than 0")
+    kept = replace(mask, value=lambda: 1.0 - mask.value().float(), tensor=None)
+    return replace(asked, arguments={"self": asked.arguments["self"], "other": kept})
 
 
 def _product(first: Tensor, second: Tensor) -> Tensor:

@@ -270,4 +270,4 @@ def _tensor(x: np.ndarray) -> Tensor:
     return torch.tensor(np.asarray(x, dtype=np.float64))
 
 
-_UNTAGGED = {"special_erf", "special_expit", "hardswish", "log_sigmoid", "square"}
+_UNTAGGED = {"where", "special_erf", "special_expit", "hardswish", "log_sigmoid", "square"}

@@ -7,8 +7,9 @@ channels and positions lie; every other call is a step of the record. What has n
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 import torch
@@ -20,9 +21,12 @@ from freeness.errors import InputError
 from freeness.network import INPUT
 from freeness.torch.operations.activation import activation
 from freeness.torch.operations.attention import towards_attention
+from freeness.torch.operations.embedding import KIND as EMBEDDING
 from freeness.torch.operations.kind import TracedOperation, Unread
 from freeness.torch.operations.normalisation import written
-from freeness.torch.record.elementwise import PointwiseCall
+from freeness.torch.operations.reshape import PERMUTATION, RESHAPE
+from freeness.torch.record.by_sample import SampleRows, at_hand, of_each_sample, rows_at_hand
+from freeness.torch.record.elementwise import PointwiseCall, is_elementwise
 from freeness.torch.record.graph_view import GraphView, node_name
 from freeness.torch.record.in_place import Aliases, Overwritten, View, writes
 from freeness.torch.record.kinds import ACTIVATION, OTHER, READERS, kind_of
@@ -32,8 +36,10 @@ from freeness.torch.record.rotary import Turning, rotations
 from freeness.torch.record.steps import GivenTensor, Move, Read, Step
 from freeness.torch.record.walk import Asked, Masked, Place, Scores, Several, Signal, Value, WaitingTurn, Walk
 from freeness.torch.record.written_norms import CASTS, written_norms
+from freeness.torch.request.packing import takes_apart
 
 _SAME = {"contiguous", "clone", "alias", "lift_fresh_copy", "lift_fresh", "detach"}
+_PARTS = {"getitem", "slice", "select", "narrow"}
 _CHECKS = {"_assert_tensor_metadata"}
 _FRESH = {f"{word}_like" for word in ("zeros", "ones", "full", "empty")} | {
     f"new_{word}" for word in ("zeros", "ones", "full")
@@ -46,6 +52,7 @@ class Reading:
 
     ``missing``: those of them that have no record; ``moves``: of the last step's tensor, to the output. ``refusal``: why there is
     no graph. ``signals``: how the steps give what a call of the graph gives. ``unproven``: why the record is not the model's.
+    ``by_sample``: whether steps take tensors of each sample's own.
     """
 
     steps: tuple[Step, ...]
@@ -55,6 +62,7 @@ class Reading:
     refusal: InputError | None = None
     signals: Mapping[Node, Read] = field(default_factory=dict)
     unproven: str = ""
+    by_sample: bool = False
 
 
 def read_graph(
@@ -70,10 +78,11 @@ def read_graph(
         >>> [operation.kind for operation in found.operations], [step.name for step in found.steps]
         (['linear layer', 'activation'], ['0', '1'])
     """
-    refused = set(doubted)
+    refused, rows = set(doubted), SampleRows(example)
     while True:
         try:
-            return _walked(view, example, Walk(view, _samples(example), doubted, masked), _Known.of(view, refused))
+            with at_hand(rows):
+                return _walked(view, example, Walk(view, _samples(example), doubted, masked), _Known.of(view, refused))
         except _Otherwise as other:
             refused.add(other.node)
 
@@ -139,7 +148,8 @@ def _walked(view: GraphView, example: Tensor, walk: Walk, known: _Known) -> Read
         return Reading((), tuple(walk.operations), tuple(walk.missing))
     last = _finished(walk, end, last)
     steps = _before(walk.steps, last.place.name)
-    return Reading(steps, _shared(walk, steps), tuple(walk.missing), last.moves, signals=_given_by_steps(walk))
+    signals, missing = _given_by_steps(walk), tuple(walk.missing)
+    return Reading(steps, _shared(walk, steps), missing, last.moves, signals=signals, by_sample=walk.by_sample)
 
 
 def _given_by_steps(walk: Walk) -> dict[Node, Read]:
@@ -158,6 +168,11 @@ def _given(walk: Walk, node: Node, example: Tensor) -> Value:
     if known is not None:
         name, tensor = known
         return GivenTensor(tensor.detach, name, tensor, isinstance(tensor, nn.Parameter) and tensor.requires_grad)
+    if any(map(takes_apart, node.users)):  # each of several inputs is its own
+        walk.note_inputs()
+        walk.by_sample = True
+        return GivenTensor(lambda: rows_at_hand().rows, by_sample=True)
+    walk.whole = not example.is_floating_point()
     dims, size = unknown(tuple(example.shape), walk.batch)
     return Signal(Place(INPUT, Typing(size), dims), dims)
 
@@ -167,7 +182,16 @@ def _read(walk: Walk, node: Node) -> None:
     if node_name(node) in _CHECKS:
         return
     value = _constant(walk, node)
-    walk.values[node] = _signal(walk, node) if value is None else value
+    if value is not None and value.by_sample and _is_input(node):
+        walk.values[node] = walk.brought(value, tuple(node.meta["val"].shape))
+    else:
+        walk.values[node] = _signal(walk, node) if value is None else value
+
+
+def _is_input(node: Node) -> bool:
+    """Whether a call is the last of those that take one of several inputs of numbers."""
+    floating = node.meta["val"].is_floating_point()
+    return floating and takes_apart(node) and not any(map(takes_apart, node.users))
 
 
 def _as_known(walk: Walk, node: Node, known: _Known) -> Signal:
@@ -214,7 +238,9 @@ def _overwritten(
     given = [one if isinstance(one, GivenTensor) else None for one in (whole, part)]
     compute = Overwritten(way, *given)
     if all(one is not None for one in given):
-        return GivenTensor(compute, trained=any(one is not None and one.trained for one in given))
+        own, key = any(one is not None and one.by_sample for one in given), object()
+        value = partial(of_each_sample, key, walk.batch, compute) if own else compute
+        return GivenTensor(value, trained=any(one is not None and one.trained for one in given), by_sample=own)
     signals = [walk.close(walk.padded(one)) for one in (whole, part) if isinstance(one, Signal)]
     if all(signal.place.read for signal in signals):
         walk.note(node, OTHER.name, "none", "it writes to a part of a tensor")
@@ -228,18 +254,61 @@ def _constant(walk: Walk, node: Node) -> GivenTensor | None:
     sources = [walk.values.get(source) for source in node.all_input_nodes]
     if node_name(node) in _FRESH:
         sources = []
-    if not all(source is None or isinstance(source, GivenTensor) for source in sources):
+    own = [isinstance(source, Signal) and _is_tokens(walk, source) for source in sources]
+    plain = (source is None or isinstance(source, GivenTensor) for source in sources)
+    if not all(one or each for one, each in zip(own, plain, strict=True)) or (any(own) and _stays(node)):
+        return None
+    given = [source for source in sources if isinstance(source, GivenTensor)]
+    by_sample = any(own) or any(source.by_sample for source in given)
+    if by_sample and not _by_rows(walk, node, given):
         return None
     if node.args and isinstance(node.args[0], Node) and node_name(node) in _SAME:
         first = walk.values.get(node.args[0])
         if isinstance(first, GivenTensor):
             return first
-    trained = any(isinstance(source, GivenTensor) and source.trained for source in sources)
-    names = [source.name for source in sources if isinstance(source, GivenTensor) and source.name]
+    trained = any(source.trained for source in given)
+    names = [source.name for source in given if source.name]
     known = {
         source: walk.values.get(source) for source in node.all_input_nodes
     }  # before this call writes to one of them
-    return GivenTensor(lambda: _computed(walk, node, known), names[0] if trained else "", None, trained)
+    value, name = partial(_computed, walk, node, known), names[0] if trained else ""
+    if by_sample:
+        key = object()
+        return GivenTensor(lambda: of_each_sample(key, walk.batch, value), name, None, trained, by_sample=True)
+    return GivenTensor(value, name, _part(walk, node, value) if trained else None, trained)
+
+
+def _part(walk: Walk, node: Node, value: Callable[[], Any]) -> nn.Parameter | None:
+    """The rows of a parameter that a call gives, as packed projections are cut into."""
+    found = value() if node_name(node) in _PARTS else None
+    if not isinstance(found, Tensor) or not found.is_contiguous():
+        return None
+    place = found.untyped_storage().data_ptr()
+    whole = (one for one in walk.view.model.parameters() if one.untyped_storage().data_ptr() == place)
+    return next((nn.Parameter(found, requires_grad=one.requires_grad) for one in whole), None)
+
+
+def _is_tokens(walk: Walk, signal: Signal) -> bool:
+    """Whether it is the input itself, of whole numbers, through which no gradient goes."""
+    return walk.whole and signal.place.name == INPUT and signal.slot == 0
+
+
+def _stays(node: Node) -> bool:
+    """Whether a call leaves tokens a signal: a table, or another shape."""
+    name, kind = node_name(node), kind_of(node_name(node))
+    return kind in (EMBEDDING, RESHAPE, PERMUTATION) or name in _SAME or (name in CASTS | {"expand"} and _keeps(node))
+
+
+def _by_rows(walk: Walk, node: Node, given: Sequence[GivenTensor]) -> bool:
+    """Whether a call on what samples bring gives a row a sample, and is none of trained weights."""
+    found = node.meta["val"]
+    found = found if isinstance(found, list | tuple) else [found]
+    if not all(isinstance(one, Tensor) and one.ndim > 0 and len(one) % (walk.batch or 1) == 0 for one in found):
+        return False
+    weighted = any(isinstance(source.tensor, nn.Parameter) or source.trained for source in given)
+    name = node_name(node)
+    moves = name in _SAME | {"expand"} or kind_of(name) in (RESHAPE, PERMUTATION)
+    return not weighted or moves or (isinstance(node.target, OpOverload) and is_elementwise(node.target))
 
 
 def _computed(walk: Walk, node: Node, known: Mapping[Node, Value | None]) -> Any:
@@ -253,6 +322,8 @@ def _computed(walk: Walk, node: Node, known: Mapping[Node, Value | None]) -> Any
         value = known.get(argument)
         if isinstance(value, GivenTensor):
             return value.value()
+        if isinstance(value, Signal) and _is_tokens(walk, value):
+            return value.read({INPUT: rows_at_hand().rows})
         like = argument.meta["val"]
         return torch.zeros(like.shape, dtype=like.dtype, device=next(walk.view.model.parameters()).device)
 

@@ -81,10 +81,7 @@ def neurons_of(trace: Trace, value: Tensor) -> NeuronSignals:
     Raises:
         InputError: signals that are not finite.
     """
-    first = next(read for step in trace.steps for read in step.reads if read.name == INPUT)
-    tokens = not value.is_floating_point()
-    start = first.canonical(first({INPUT: value if tokens else value.double()}))
-    inputs = start[:, 0].cpu().numpy() if tokens else _array(start)  # (n, positions), of no channels
+    inputs = _inputs(trace, value)
     operations = {node.name: node.operation for node in trace.network.nodes}
     layers: list[np.ndarray] = []
     own: dict[str, np.ndarray] = {}
@@ -113,6 +110,16 @@ def neurons_of(trace: Trace, value: Tensor) -> NeuronSignals:
         elif isinstance(operation, Normalisation) and operation.kind == "batch":
             own[passed.step.name] = _statistics(passed)
     return NeuronSignals(inputs, tuple(layers), own)
+
+
+def _inputs(trace: Trace, value: Tensor) -> np.ndarray:
+    """Of the network: (n, positions) of tokens; a 1 for each sample where all that is read is data beside the input."""
+    first = next((read for step in trace.steps for read in step.reads if read.name == INPUT), None)
+    if first is None:
+        return np.ones((len(value), 1))
+    tokens = not value.is_floating_point()
+    start = first.canonical(first({INPUT: value if tokens else value.double()}))
+    return start[:, 0].cpu().numpy() if tokens else _array(start)
 
 
 def _statistics(passed: Passed) -> np.ndarray:

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from freeness.network import INPUT, Operation
+from freeness.torch.record.by_sample import SampleRows, at_hand
 from freeness.torch.record.elementwise import PointwiseProgram, Slot
 from freeness.torch.record.layout import Dims, Typing
 
@@ -45,12 +46,16 @@ Move = Reshaped | Permuted
 
 @dataclass(frozen=True, eq=False)
 class GivenTensor:
-    """A tensor that does not depend on the input: the model's own, or computed anew whenever ``value`` is called."""
+    """A tensor beside the signals: the model's own, or computed anew whenever ``value`` is called.
+
+    ``by_sample``: of the batch at hand, as masks are; no gradient goes through it.
+    """
 
     value: Callable[[], Tensor]
     name: str = ""
     tensor: Tensor | None = None
     trained: bool = False
+    by_sample: bool = False
 
     def live(self, own: Mapping[int, Tensor]) -> Tensor:
         """The tensor as a variable, or what stands in its place by its id."""
@@ -63,6 +68,8 @@ class GivenTensor:
         """For a message."""
         if self.trained or isinstance(self.tensor, nn.Parameter):
             return f"the trained parameter {self.name!r}"
+        if self.by_sample:
+            return "a tensor of each sample's own"
         return f"the tensor {self.name!r}" if self.name else "a computed tensor"
 
 
@@ -247,10 +254,12 @@ def run_steps(steps: Sequence[Step], x: Tensor, dtype: torch.dtype | None = None
     ``dtype``: of the computation; that of ``x`` or, of tokens, of the model when left out.
     """
     values = {INPUT: x.to(dtype) if dtype is not None and x.is_floating_point() else x}
+    rows = SampleRows(values[INPUT])
     left = Counter(read.name for step in steps for read in step.reads)
     for step in steps:
         given = tuple(read(values) for read in step.reads)
-        value = step.compute(*given)
+        with at_hand(rows):
+            value = step.compute(*given)
         values[step.name] = value.to(dtype) if dtype is not None and value.is_floating_point() else value
         for read in step.reads:
             left[read.name] -= 1

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -13,11 +13,12 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from freeness.errors import InputError
-from freeness.network import INPUT, Network, Node
+from freeness.network import INPUT, Network, Node, Operation, Weights
 from freeness.torch.model.function import Function
 from freeness.torch.model.measurable import check_measurable
 from freeness.torch.model.outputs import OutputKey, returning, run, select_output
 from freeness.torch.model.state import runs_foreign_code, untouched
+from freeness.torch.record.by_sample import SampleRows, at_hand
 from freeness.torch.record.graph_view import GraphView, export
 from freeness.torch.record.hooked import hooked_steps
 from freeness.torch.record.kinds import TracedOperation
@@ -153,18 +154,45 @@ class Trace:
     def network(self) -> Network:
         """The framework-free record, made when it is first asked for: telling ensembles takes singular values of all weights.
 
+        What samples bring beside the input is that of the example.
+
         Raises:
             InputError: a call that has no record; the first one that is in the way is named.
         """
         if not self.complete:
             raise InputError(self._refusal)
+        if self._read is None:
+            return self._recorded({})
+        with at_hand(SampleRows(self._read.example)):
+            return self._recorded({})
+
+    @property
+    def by_sample(self) -> bool:
+        """Whether it takes tensors of each sample's own beside its input: tokens of a decoder, masks."""
+        return self._read is not None and self._read.reading.by_sample
+
+    def network_of(self, rows: Tensor) -> Network:
+        """The record with what these samples bring beside the input.
+
+        Args:
+            rows: of the batch, as the model takes them.
+        """
+        if not self.by_sample:
+            return self.network
+        weights = {node.name: node.operation for node in self.network.nodes if isinstance(node.operation, Weights)}
+        with at_hand(SampleRows(rows)):
+            return self._recorded(weights)
+
+    def _recorded(self, known: Mapping[str, Operation]) -> Network:
+        """All records, but for those of weights that are known."""
         first: dict[tuple[int, int], str] = {}
         nodes = []
         for step in self.steps:
             assert step.record is not None
             shares = "" if step.weight is None else first.setdefault(step.place, step.name)
             inputs = tuple(read.name for read in step.reads)
-            nodes.append(Node(step.name, step.record(), inputs, "" if shares == step.name else shares))
+            operation = known[step.name] if step.name in known else step.record()
+            nodes.append(Node(step.name, operation, inputs, "" if shares == step.name else shares))
         return Network(nodes)
 
     @property

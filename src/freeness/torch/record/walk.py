@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch._ops import OpOverload
 from torch.fx import Node
 
-from freeness.network import INPUT, Activation, Flatten, Operation, Reshape
+from freeness.network import INPUT, Activation, Data, Flatten, Operation, Reshape
 from freeness.torch.operations.kind import Kind, Theory, TracedOperation, Unread
 from freeness.torch.record.elementwise import PointwiseCall as Elementwise
 from freeness.torch.record.elementwise import PointwiseProgram, Slot, activation_function
@@ -19,11 +19,11 @@ from freeness.torch.record.graph_view import GraphView, node_name
 from freeness.torch.record.layout import Dims, Typing, holds, of_axis, size_of, unknown, whole
 from freeness.torch.record.rotary import Turning
 from freeness.torch.record.steps import Call, Calls, ElementwiseStep, GivenTensor, Move, Permuted, Read, Step
-from freeness.torch.request.packing import takes_apart
 
-_INPUTS, _PACKED = "several inputs", "they are read as one signal, of which theory follows no parts"
+_INPUTS, _PACKED = "several inputs", "theory tells signals and gradients of the layers; spectra are measured"
 _QUIET = {"flatten and reshape", "permutation of axes", "selection", "padding", "any other"}
 Record = Callable[[], Operation]
+Silent = Callable[[], tuple[int, ...]]  # tokens whose vectors are 0
 
 
 @dataclass(eq=False)
@@ -148,6 +148,8 @@ class Asked:
     def signal(self, key: str, *, turned: bool = False) -> Signal:
         """An argument that depends on the input and is neither padded nor, unless that is asked for, turned."""
         found = self.arguments[key]
+        if isinstance(found, GivenTensor) and found.by_sample and (value := found.value()).is_floating_point():
+            return self.walk.brought(found, tuple(value.shape))
         if not isinstance(found, Signal):
             raise Unread("of a tensor that does not come from the input")
         if found.pad is not None:
@@ -243,6 +245,8 @@ class Walk:
         self.missing: list[TracedOperation] = []  # calls that have no record
         self.any_trained = any(parameter.requires_grad for parameter in view.model.parameters())
         self._names = {INPUT}
+        self.whole = False  # whether the input is whole numbers, as tokens are
+        self.by_sample = False  # whether a step takes tensors of each sample's own
 
     def masks(self, node: Node) -> bool:
         """Whether a call of dropout is to be recorded as on."""
@@ -259,12 +263,16 @@ class Walk:
     def note(self, node: Node, kind: str, theory: Theory, reason: str = "") -> None:
         """Write a call into the list of operations; calls of one activation are one."""
         path, module = self.view.module(node)
-        name, reason = (_INPUTS, reason and _PACKED) if takes_apart(node) else (node_name(node), reason)
-        operation = TracedOperation(self.view.path(path), module, name, kind, theory, reason)
+        operation = TracedOperation(self.view.path(path), module, node_name(node), kind, theory, reason)
         before = self.operations[-1] if self.operations else None
         one = before is not None and kind == "activation" and (before.kind, before.path) == (kind, operation.path)
         if not one:
             self.operations.append(operation)
+
+    def note_inputs(self) -> None:
+        """Write down that the model takes several inputs."""
+        module = type(self.view.model).__name__
+        self.operations.append(TracedOperation("", module, _INPUTS, _INPUTS, "none", _PACKED))
 
     def add(
         self,
@@ -284,6 +292,19 @@ class Walk:
         self.steps.append(Step(label, tuple(signal.read for signal in signals), compute, record, typing, dims))
         read = record is not None and all(signal.place.read for signal in signals)
         return Signal(Place(label, typing, dims, read), dims)
+
+    def brought(self, given: GivenTensor, shape: tuple[int, ...], tokens: int = 0, silent: Silent = tuple) -> Signal:
+        """What each sample brings beside the input, as a signal; of ``tokens`` their number, and which are ``silent``."""
+        dims, size = unknown(shape, self.batch)
+        typing, name = Typing(size), INPUT
+
+        def record() -> Data:
+            found = typing.canonical(given.value(), dims).cpu()
+            values = found[:, 0].numpy() if tokens else found.double().numpy()
+            return Data(values, tokens, silent(), name)
+
+        self.by_sample = True
+        return self.add(name, [], given.value, record, typing, dims)
 
     def weigh(
         self,
