@@ -151,3 +151,10 @@ def test_a_symmetric_law_is_inverted_on_one_half(centre, monkeypatch):
     assert (x == -law.quantile(1.0 - levels)).all() and min(asked) > 0
     moving = x != 0 if centre == "atom" else np.full(x.shape, True)
     assert law.cdf(x[moving]) == pytest.approx(levels[moving], abs=1e-14)
+
+
+def test_the_median_of_a_symmetric_law_with_a_gap_is_where_the_gap_begins():
+    law = free_sum(Atoms([-3.0, 3.0]), Semicircle(1.0))
+    (_, begins), _ = law.bands
+    assert law.quantile([0.5, 0.75])[0] == pytest.approx(begins, abs=1e-9)
+    assert law.quantile(0.5) == pytest.approx(begins, abs=1e-9)

@@ -121,7 +121,8 @@ def inverted(law: Law, levels: np.ndarray, tolerance: float = 0.0) -> np.ndarray
 
 def _stretches(law: Law, levels: np.ndarray) -> _Stretch:
     atoms = dict(law.atoms)
-    stops = np.unique([*law.hull, *atoms, *([0.0] if law.symmetric else [])])
+    halved = law.symmetric and 0.5 not in levels  # in a gap around 0 the median is searched for across it
+    stops = np.unique([*law.hull, *atoms, *([0.0] if halved else [])])
     mass = np.array([atoms.get(float(x), 0.0) for x in stops])
     value = np.concatenate([[mass[0]], law.cdf(stops[1:-1]), [1.0]])
     at = np.clip(np.searchsorted(value, levels) - 1, 0, stops.size - 2)
