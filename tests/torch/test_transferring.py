@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import nn
 from torch.nn import functional as F
+from torch.nn.utils import parametrizations
 
 from freeness.errors import InputError
 from freeness.show.answers.measured.transfers import code_of
@@ -18,6 +19,7 @@ from freeness.torch.rate.first_step import Crossing, Movement, StepOptions, cent
 from freeness.torch.rate.transferring import group_shares
 from freeness.torch.rate.ways import Ways
 from freeness.torch.request.batch import Batch
+from freeness.torch.start.parts import is_normalisation
 from freeness.torch.start.roles import neurons, roles_of
 from freeness.training import SGD, run_length
 from tests.told import words_and_sentences
@@ -128,6 +130,15 @@ def test_the_curvature_that_a_balanced_chain_ends_in_is_its_degree(layers):
 
 
 # --- roles -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("norm", [parametrizations.weight_norm, parametrizations.spectral_norm])
+def test_normed_weights_have_the_roles_and_neurons_of_plain_ones_and_are_no_normalisation(norm) -> None:
+    model = nn.Sequential(norm(nn.Linear(3, 4)), nn.Tanh(), norm(nn.Linear(4, 5)), nn.Tanh(), norm(nn.Linear(5, 2)))
+    roles = roles_of(model, ["0", "2", "4"])
+    matrices = [role for role in roles.values() if role != "norms and biases"]
+    assert matrices == ["input", "hidden", "output"] and neurons(model, roles) == 9.0
+    assert not any(map(is_normalisation, model.modules()))
 
 
 def test_roles_of_a_language_model():

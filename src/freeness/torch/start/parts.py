@@ -36,13 +36,14 @@ class TensorPart:
 
 
 def is_normalisation(module: nn.Module) -> bool:
-    """Whether it is one, of torch or of another library, by its name.
+    """Whether it is one, of torch or of another library, by its name; what torch norms weights with is none of signals.
 
     Example:
         >>> is_normalisation(nn.LayerNorm(2)), is_normalisation(nn.Linear(2, 2))
         (True, False)
     """
-    return "Norm" in type(module).__name__
+    kind = type(module)
+    return "Norm" in kind.__name__ and not kind.__module__.startswith("torch.nn.utils.")
 
 
 @singledispatch

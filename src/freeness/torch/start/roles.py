@@ -9,10 +9,17 @@ from typing import Literal
 
 from torch import Tensor, nn
 
-from freeness.torch.model.state import trained_parameters
+from freeness.torch.model.state import owner, trained_parameters
 from freeness.torch.start.parts import parts_of
 
 GroupRole = Literal["input", "hidden", "output", "embeddings", "norms and biases"]
+
+_NORMED = (
+    "weight_v",
+    "parametrizations.weight.original1",
+    "parametrizations.weight.original",
+)  # by weight or spectral norm
+_LENGTHS = ("weight_g", ".original0")  # of a weight norm, one for each row
 
 
 class MatrixCalls:
@@ -67,7 +74,7 @@ def roles_of(model: nn.Module, order: Sequence[str], grown: Mapping[str, int] | 
     last = matrices[-1] if matrices else None
     found: dict[str, GroupRole] = {}
     for name, value in trained_parameters(model).items():
-        module, _, key = name.rpartition(".")
+        module, key = _place(name)
         part = parts_of(model.get_submodule(module)).get(key)
         role = "own" if part is None else part.role
         if role == "table":
@@ -75,7 +82,7 @@ def roles_of(model: nn.Module, order: Sequence[str], grown: Mapping[str, int] | 
         elif role == "matrix":
             reads = module == first and _reads_inputs(model.get_submodule(module), key)
             found[name] = "output" if module == last else "input" if reads else "hidden"
-        elif role == "own" and value.ndim > 1:
+        elif role == "own" and value.ndim > 1 and not key.endswith(_LENGTHS):
             found[name] = "hidden" if _is_matrix(name, value, grown) else "embeddings"
         else:
             found[name] = "norms and biases"
@@ -94,12 +101,24 @@ def neurons(model: nn.Module, roles: Mapping[str, GroupRole]) -> float:
     """
     found = 0.0
     for name, value in trained_parameters(model).items():
-        module, _, key = name.rpartition(".")
+        module, key = _place(name)
         if roles[name] in ("input", "hidden"):
             part = parts_of(model.get_submodule(module)).get(key)
             fan_in = part.fan_in if part is not None and part.role == "matrix" else math.sqrt(value.numel())
             found += value.numel() / fan_in
     return found
+
+
+def _place(name: str) -> tuple[str, str]:
+    """The module that a tensor is of, and its name there: a weight that torch norms goes by the name of the weight.
+
+    Example:
+        >>> _place("0.weight"), _place("0.weight_v"), _place("0.parametrizations.weight.original1")
+        (('0', 'weight'), ('0', 'weight'), ('0', 'weight'))
+    """
+    module = owner(name)
+    key = name.removeprefix(f"{module}.")
+    return module, "weight" if key in _NORMED else key
 
 
 def _reads_inputs(first: nn.Module, key: str) -> bool:
