@@ -248,8 +248,8 @@ def inputs_of(
     if first is None:
         raise InputError("expected a network with a weight layer, got none; it has no spectrum.")
     given = samples if realised is None else realised.inputs
-    if isinstance(first, Embedding) and given is not None:
-        given = first.one_hot(given)
+    if network.table is not None and given is not None:
+        given = network.table.one_hot(given)
     if given is not None:
         x = np.asarray(given, dtype=float)
         if x.ndim < (1 if realised is not None else 2) or x.size == 0 or not np.isfinite(x).all():

@@ -5,7 +5,9 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 
@@ -15,10 +17,12 @@ from freeness.network import (
     Concatenation,
     Constant,
     Convolution,
+    Data,
     Embedding,
     Gaussian,
     Haar,
     Operation,
+    Rotary,
     Selection,
     TokenMixing,
     Weights,
@@ -46,9 +50,9 @@ def _apart(operation: Operation, wires: tuple[Wire, ...]) -> tuple[Wire, ...]:
 def _(layer: Embedding, builder: WireBuilder, wires: tuple[Wire, ...], x: np.ndarray) -> Wire:
     """Where tokens become vectors: JJᵀ is by these."""
     wire = _apart(layer, wires)[0]
-    if not wire.parents or wire.parents[0][0] > 0:
+    if not wire.constant and (not wire.parents or wire.parents[0][0] > 0):
         raise InputError(
-            f"expected {described(layer)} to read the input, got another signal; measure its spectrum instead."
+            f"expected {described(layer)} to read tokens, got another signal; measure its spectrum instead."
         )
     taps, shape = taps_behind(layer, wire)
     h = builder.output(layer, shape, builder.covariance(layer, wire, taps))
@@ -154,6 +158,11 @@ def _(operation: Constant, builder: WireBuilder, wires: tuple[Wire, ...], x: np.
 
 
 @wired.register
+def _(operation: Data, builder: WireBuilder, wires: tuple[Wire, ...], x: np.ndarray) -> Wire:
+    return Wire(np.moveaxis(operation.entries, 1, 0), operation.channels)
+
+
+@wired.register
 def _(operation: Selection, builder: WireBuilder, wires: tuple[Wire, ...], x: np.ndarray) -> Wire:
     """Some outputs of a matrix are those of a matrix by itself."""
     wire = _apart(operation, wires)[0]
@@ -186,23 +195,27 @@ def _(operation: Selection, builder: WireBuilder, wires: tuple[Wire, ...], x: np
 def _(operation: Attention, builder: WireBuilder, wires: tuple[Wire, ...], x: np.ndarray) -> Wire:
     _apart(operation, wires)
     heads, shared = operation.heads, operation.key_heads or operation.heads
-    samples, tokens = wires[0].value.shape[1:] if wires[0].value.ndim == 3 else (0, 0)
-    if not tokens or any(wire.value.shape[1:] != wires[0].value.shape[1:] for wire in wires):
+    shapes = [wire.value.shape[1:] for wire in wires]
+    if any(len(shape) != 2 for shape in shapes) or shapes[1] != shapes[2] or shapes[0][0] != shapes[1][0]:
         raise InputError(
-            f"expected queries, keys and values at the same positions along one axis before {described(operation)}, got "
+            f"expected positions along one axis, the same of keys and values, before {described(operation)}, got "
             f"{[wire.value.shape for wire in wires]}; correct them."
         )
+    (samples, tokens), seen = shapes[0], shapes[1][1]
     query, key, value = (
-        wire.value.reshape(count, -1, samples * tokens).transpose(0, 2, 1)
-        for wire, count in zip(wires, (heads, shared, shared), strict=True)
+        wire.value.reshape(count, -1, math.prod(shape)).transpose(0, 2, 1)
+        for wire, shape, count in zip(wires, shapes, (heads, shared, shared), strict=True)
     )
     weights, scale = softmax_weights(operation, query, np.repeat(key, heads // shared, axis=0), samples)
     output = (weights @ np.repeat(value, heads // shared, axis=0)).transpose(0, 2, 1).reshape(wires[0].value.shape)
     rows = heads // shared * samples * tokens
     query, key = (at_positions(operation, each, samples) for each in (query, key))
     query, weights = query.reshape(shared, rows, -1), weights.reshape(shared, rows, -1)
-    angles = None if operation.rotary is None else operation.rotary.angles(np.arange(float(samples * tokens)) % tokens)
-    turned = None if angles is None else (np.tile(angles, (heads // shared, 1)), angles)
+    turned = (
+        None if operation.rotary is None else tuple(map(partial(_angles, operation.rotary, samples), (tokens, seen)))
+    )
+    if turned is not None:
+        turned = np.tile(turned[0], (heads // shared, 1)), turned[1]
     builder.met.attentions.append(HeadSignals(weights, query, key, value, scale, turned))
     number = len(builder.met.attentions) - 1
     for port, wire in enumerate(wires):
@@ -267,6 +280,11 @@ def _(operation: Concatenation, builder: WireBuilder, wires: tuple[Wire, ...], x
             "straight from attention or flattened; measure its spectrum instead."
         )
     return Wire(np.concatenate([wire.value for wire in wires]), sum(wire.channels for wire in wires), joined=wires)
+
+
+def _angles(rotary: Rotary, samples: int, tokens: int) -> np.ndarray:
+    """By which the positions of all samples are turned."""
+    return rotary.angles(np.arange(float(samples * tokens)) % tokens)
 
 
 def _recovered(layer: Weights, read: np.ndarray, given_: np.ndarray) -> np.ndarray:

@@ -142,10 +142,6 @@ def _of_wide_layers(trace: Trace, inputs: Tensor, outputs: OutputLoss) -> Iterat
 
 def _of_this_pass(trace: Trace, inputs: Tensor, outputs: OutputLoss) -> Iterator[_Place]:
     """Gradients alone, around what the forward pass of some samples fixed."""
-    if trace.by_sample:
-        raise InputError(
-            "expected one input, got tensors of each sample's own, which this way does not follow; measure them."
-        )
     cotangents = _canonical(trace, outputs.derivatives()[0])
     count = len(cotangents)
     chosen = np.linspace(0, count - 1, min(_fitting(trace), count)).round().astype(int)
