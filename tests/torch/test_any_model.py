@@ -281,3 +281,13 @@ def test_operations_of_gradients_and_of_their_products_are_those_that_torch_coun
         use.product(cotangent, use, cotangent)
     assert formed.get_total_flops() == 2 * use.formed(outputs)
     assert paired.get_total_flops() == 2 * use.paired(outputs)
+
+
+@pytest.mark.parametrize("shape", [(6,), (2, 6)])
+def test_layers_whose_outputs_are_written_in_place_keep_their_gradients(shape):
+    torch.manual_seed(0)
+    parts = nn.Linear(6, 5), nn.Tanh(), nn.Linear(5, 4), nn.ReLU(inplace=True), nn.LayerNorm(4), nn.Linear(4, 3)
+    model, x = nn.Sequential(*parts).double(), torch.randn(shape).double()
+    found = dual_gram(trace(model, x[None]), x)
+    model[3].inplace = False
+    assert found == pytest.approx(dual_gram(trace(model, x[None]), x))

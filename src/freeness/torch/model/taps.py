@@ -243,7 +243,7 @@ class Taps(TorchFunctionMode):
             return func(*args, **(kwargs or {}))
         given = bound | {key: bound[key].detach() for key, name in names.items() if name}
         y = func(**_positional(func, given))
-        if not y.requires_grad:
+        if not y.requires_grad or y._is_view():  # a write in place parts a view from its edge
             y = y + torch.zeros((), dtype=y.dtype, device=y.device, requires_grad=True)
         edge = get_gradient_edge(y)
         if names["weight"]:
