@@ -392,6 +392,7 @@ def _led(operator: LinearOperator, drawn: Tensor, gradient: np.ndarray | None) -
     if gradient is None or not gradient.any():
         return drawn
     slope, image = torch.from_numpy(gradient), torch.from_numpy(operator.matvec(drawn.numpy()))
+    slope = slope / slope.abs().max()  # the square of a small one is 0 in float32
     length = dot(image, image) ** 0.5
     return slope / dot(slope, slope) ** 0.5 + (image / length if 0 < length < math.inf else drawn)
 

@@ -176,7 +176,7 @@ class Hessian(_Curvature):
         Raises:
             InputError: they differ.
         """
-        if self._symmetric:
+        if self._symmetric or not vector.any():
             return
         vector = vector.to(image.dtype)
         if self._first is None:
