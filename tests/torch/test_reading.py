@@ -133,7 +133,7 @@ def test_a_weight_at_two_places_is_one() -> None:
     assert [(node.name, node.shares) for node in network.nodes if node.shares] == [("head", "tokens")]
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", sorted(set(MODELS) - {"GPT"}))
 def test_theory_says_in_a_sentence_which_operation_it_does_not_cover(name: str) -> None:
     _, _, network = network_of(name)
     with pytest.raises(InputError, match=r"^expected .*, got .*\.$"):

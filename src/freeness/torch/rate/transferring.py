@@ -113,7 +113,8 @@ def transfer(
     """
     check_settings(settings)
     if not (is_real(rate) and rate > 0):
-        raise InputError(f"expected a rate > 0 of the small network, got {rate!r}; pass the one that was good.")
+        shown = repr(rate) if isinstance(rate, int | float | str) else f"a {type(rate).__name__}"
+        raise InputError(f"expected a rate > 0 of the small network, got {shown}; pass the one that was good.")
     return carried(small, big, rate, data, settings)
 
 
