@@ -45,7 +45,7 @@ def noises_behind(nodes, x):
     prepared = compiled(network, SampleMoments(x, network, across=True).stream(), None, finite=True)
     for node in nodes:
         if node.name in prepared.norms:
-            noises.normed(node, prepared.norms[node.name].common)
+            noises.normed(node, prepared.norms[node.name])
         else:
             streams = tuple(prepared.streams[name] for name in node.inputs)
             noises.follow(node, streams, prepared.streams[node.name])
