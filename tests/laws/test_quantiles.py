@@ -15,6 +15,7 @@ from freeness import (
     free_product,
     free_sum,
     free_variables,
+    symmetrized,
 )
 from freeness.laws import Neighbours, quantiles
 from freeness.numerics import Solution
@@ -158,3 +159,19 @@ def test_the_median_of_a_symmetric_law_with_a_gap_is_where_the_gap_begins():
     (_, begins), _ = law.bands
     assert law.quantile([0.5, 0.75])[0] == pytest.approx(begins, abs=1e-9)
     assert law.quantile(0.5) == pytest.approx(begins, abs=1e-9)
+
+
+@pytest.mark.parametrize("among", [[], [0.1, 0.3, 0.6, 0.9]], ids=["alone", "among others"])
+@pytest.mark.parametrize(
+    ("law", "level", "begins"),
+    [
+        (free_sum(Atoms([-1.0, 0.0, 1.0], [0.25, 0.5, 0.25]), Semicircle(0.01)), 0.25, -0.9065456909524),
+        (symmetrized(Mixture((Uniform(1.0, 2.0), Uniform(3.0, 4.0)), (0.5, 0.5))), 0.25, -3.0),
+        (symmetrized(Uniform(1.0, 2.0)), 0.5, -1.0),
+        (symmetrized(Mixture((PointMass(0.0), Uniform(1.0, 2.0)), (0.5, 0.5))), 0.25, -1.0),
+        (Mixture((Uniform(0.0, 1.0), Uniform(2.0, 3.0)), (0.5, 0.5)), 0.5, 1.0),
+    ],
+    ids=["soft ends", "hard ends", "its centre", "before an atom", "not symmetric"],
+)
+def test_a_level_of_a_gap_is_reached_where_the_gap_begins(law, level, begins, among):
+    assert law.quantile([level, *among])[0] == pytest.approx(begins, abs=1e-9)

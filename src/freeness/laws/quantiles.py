@@ -33,6 +33,11 @@ _BLURRED = (
 )
 _DARK = 30.0  # by which ξ moves where nothing is known beyond; half of that after each point that did not converge
 _LOST = 8  # points of one level, one after the other, that did not converge
+_FAINT = 1e-2  # densities beside a gap, in units of 1/width: 1e-15 of the mass lies between there and a soft end
+_BESIDE = 1e-9  # of the width: so far from the point found a gap is felt
+_FEW = 4  # levels that are looked at whatever a point costs
+_FLAT = 1e-12  # by which a distribution function differs from the level of a gap
+_AT_STOP = 1e-14  # to which the levels of atoms are known
 
 
 @dataclass(frozen=True, eq=False)
@@ -115,8 +120,32 @@ def inverted(law: Law, levels: np.ndarray, tolerance: float = 0.0) -> np.ndarray
     stretch = _stretches(law, wanted)
     table = _Table(law.remembering())
     with np.errstate(all="ignore"):
-        found = _searched(table, wanted, stretch, max(tolerance, _EXACT))[place]
-    return np.where(mirrored, -found, found)
+        found = _searched(table, wanted, stretch, max(tolerance, _EXACT))
+    x = np.where(mirrored, -found[place], found[place])
+    if tolerance == 0:
+        at = np.clip(np.searchsorted(table.x, found), 0, table.x.size - 1)
+        faint = table.density[at] * (law.hull[1] - law.hull[0]) <= _FAINT
+        cheap = levels.size <= _FEW or table.law is law
+        suspect = faint[place] | (mirrored & cheap)  # beside a hard end densities are not faint
+        x[suspect] = _before_gaps(law, levels[suspect], x[suspect])
+    return x
+
+
+def _before_gaps(law: Law, levels: np.ndarray, x: np.ndarray) -> np.ndarray:
+    """The ends before the gaps whose level is asked for: a search may end anywhere in one, a mirrored one behind it."""
+    if x.size == 0:
+        return x
+    near = _BESIDE * (law.hull[1] - law.hull[0])
+    around = law.cdf(np.stack([x - near, x + near]), throw=False)
+    flat = np.flatnonzero((np.abs(around - levels) <= _FLAT).any(axis=0))
+    if flat.size == 0:
+        return x
+    starts, ends = np.array(law.support).T
+    before = np.searchsorted(ends, x[flat]) - 1
+    inside = (before >= 0) & (before < ends.size - 1)
+    inside[inside] &= x[flat[inside]] <= starts[before[inside] + 1] + near
+    x[flat[inside]] = ends[before[inside]]
+    return x
 
 
 def _stretches(law: Law, levels: np.ndarray) -> _Stretch:
@@ -125,7 +154,7 @@ def _stretches(law: Law, levels: np.ndarray) -> _Stretch:
     stops = np.unique([*law.hull, *atoms, *([0.0] if halved else [])])
     mass = np.array([atoms.get(float(x), 0.0) for x in stops])
     value = np.concatenate([[mass[0]], law.cdf(stops[1:-1]), [1.0]])
-    at = np.clip(np.searchsorted(value, levels) - 1, 0, stops.size - 2)
+    at = np.clip(np.searchsorted(value - _AT_STOP, levels) - 1, 0, stops.size - 2)
     return _Stretch(stops[at], stops[at + 1], value[at], value[at + 1] - mass[at + 1])
 
 
