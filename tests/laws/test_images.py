@@ -29,10 +29,16 @@ from freeness import (
     mirror,
     scale,
     shift,
+    symmetric_root,
     symmetric_square,
     truncated,
 )
 from tests.orthogonal import haar
+
+
+def cube(law):
+    """Of X³ - 1."""
+    return PolynomialLaw(law, (-1.0, 0.0, 0.0, 1.0))
 
 
 @given(st.floats(0.05, 0.9), st.floats(-0.9, 4.0))
@@ -292,3 +298,29 @@ def test_on_a_hard_edge_of_the_law_behind_inside_a_band_the_distribution_functio
     held = behind.cdf(-low - 0.74) - behind.cdf(low - 0.74)
     assert square.cdf(low**2) == pytest.approx(held, abs=1e-12)
     assert Square(shift(square, 0.72)).cdf((low**2 + 0.72) ** 2) == pytest.approx(held, abs=1e-12)
+
+
+@pytest.mark.parametrize(
+    "image", [(Inverse, lambda x: 1 / x), (Square, np.square), (cube, lambda x: x**3 - 1)], ids=["1/X", "X²", "X³ - 1"]
+)
+@pytest.mark.parametrize(
+    "parts", [((1.0, 2.0), (1.0, 2.0)), ((-2.0, -1.0), (1.0, 3.0))], ids=["one side", "both sides"]
+)
+def test_g_keeps_its_digits_where_points_behind_it_meet_in_a_gap(image, parts):
+    of, function = image
+    x, weights = np.polynomial.legendre.leggauss(40)
+    nodes = np.concatenate([(low + high + (high - low) * x) / 2 for low, high in parts])
+    law, critical = of(Mixture([Uniform(*part) for part in parts], [0.5, 0.5])), -1.0 if of is cube else 0.0
+    for z in critical + np.array([0.0, 1e-30, -1e-12, 1e-7, 1e-4j]):
+        expected = np.concatenate([weights, weights]) / 4 @ (1 / (z - function(nodes)))
+        assert law.cauchy(z) == pytest.approx(expected, rel=1e-12)
+    if of is Inverse:
+        assert law.boundary(np.zeros(1)).g[0] == pytest.approx(law.cauchy(0.0), rel=1e-12)
+
+
+def test_the_r_transform_of_a_law_without_a_real_axis_on_one_side_is_told():
+    law = symmetric_root(free_sum(MarchenkoPastur(0.5), Uniform(1.0, 2.0)))
+    g = np.real(law.cauchy(np.array([-3.0, 3.0])))
+    assert law.r_transform(g) + 1 / g == pytest.approx([-3.0, 3.0], rel=1e-12)
+    with pytest.raises(InputError, match="real domain of the R-transform"):
+        law.r_transform(-1e3)

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from freeness.laws.law import Law
 
 _RADIUS = 1.1  # of the moment contour over that of the support
+_NEAREST = 1e-10  # of the support's size: so near to its end G is asked for
 _LEAST = 256  # contour points; the truncation error is 1.1^-points
 
 
@@ -80,7 +81,7 @@ def moments_on_circle(
 
 
 def transform_on_axis(law: Law, values: ArrayLike, quantity: Literal["g", "u"]) -> np.ndarray:
-    """The real point z outside the support with G(z) = g, or with zG(z) - 1 = u."""
+    """The real point z outside the hull with G(z) = g, or zG(z) - 1 = u; by the curve's real axis, or by G where it has none."""
     wanted = np.asarray(values, dtype=float)
     flat = wanted.ravel()
     found = np.full(flat.shape, np.nan)
@@ -94,6 +95,8 @@ def transform_on_axis(law: Law, values: ArrayLike, quantity: Literal["g", "u"]) 
                 point = curve.evaluate(parameters, 2)
             rising = point.margin > 0
             found[here] = np.where(rising, point.z.value, np.nan)
+    for lost in np.flatnonzero(np.isnan(found)):
+        found[lost] = _by_cauchy(law, flat[lost], quantity)
     if np.isnan(found).any():
         name = "R" if quantity == "g" else "S"
         raise InputError(
@@ -101,3 +104,24 @@ def transform_on_axis(law: Law, values: ArrayLike, quantity: Literal["g", "u"]) 
             f"values that {'G' if quantity == 'g' else 'zG - 1'} takes outside the support, without 0."
         )
     return found.reshape(wanted.shape)
+
+
+def _by_cauchy(law: Law, value: float, quantity: Literal["g", "u"]) -> float:
+    """The same of one value by roots of G in logarithms of distance and value; NaN where G does not take it."""
+    from scipy.optimize import brentq  # loads much: not before it is asked for
+
+    side = np.sign(value)
+    low, high = law.hull
+    end, scale = (high if side > 0 else low), max(high - low, abs(low), abs(high))
+
+    def excess(log_distance: float) -> float:
+        z = end + side * scale * np.exp(log_distance)
+        g = float(np.real(law.cauchy(z)))
+        return float(np.log(max(side * (g if quantity == "g" else z * g - 1), np.finfo(float).tiny) / abs(value)))
+
+    if not np.isfinite(scale) or not 0 < abs(value) < np.inf:
+        return np.nan
+    near, far = np.log(_NEAREST), max(np.log(2 / abs(value)) - np.log(scale), 0.0) + 3.0
+    if not excess(near) >= 0 or not excess(far) <= 0:
+        return np.nan
+    return float(end + side * scale * np.exp(brentq(excess, near, far, xtol=1e-14, rtol=1e-14)))

@@ -27,6 +27,8 @@ from freeness.laws.curve import CauchyLaw, Transform
 from freeness.laws.law import Atom, Boundary, Law
 from freeness.numerics import LAST_DIGIT
 
+_CLOSE = 1e-3  # of a gap, around what is critical in it: farther away sums keep all but three digits
+_AROUND = 32  # points of a circle, whose error is 4^-32
 _TOUCH = 1e-12  # relative gap between images of bands that counts as none
 
 
@@ -58,6 +60,11 @@ class ImageLaw(TransformLaw):
     @property
     def turns(self) -> Float[np.ndarray, " turns"]:
         """Where f turns on the real line, ascending."""
+        return np.empty(0)
+
+    @property
+    def criticals(self) -> Inexact[np.ndarray, " criticals"]:
+        """Values of f where points behind z meet or pass infinity, so that sums over them lose digits."""
         return np.empty(0)
 
     @abstractmethod
@@ -118,6 +125,10 @@ class ImageLaw(TransformLaw):
     def cauchy(self, z: ArrayLike) -> Inexact[np.ndarray, "*points"]:
         points = np.asarray(z)
         flat = points.ravel()
+        near, told = self._told_around(flat)
+        if near.any():
+            told[~near] = self.cauchy(flat[~near])
+            return (told if np.iscomplexobj(flat) else np.real(told)).reshape(points.shape)
         at = self.branches(flat)
         g = self._summed_cauchy(at)
         found, error, _ = beside_atoms(self._placed, _rounded(at, flat), flat, g, self._far_cauchy)
@@ -126,6 +137,22 @@ class ImageLaw(TransformLaw):
                 f"expected G off the atoms of {self!r}, got points so near to one that rounding decides over it; move them away."
             )
         return (found if np.iscomplexobj(g) else np.real(found)).reshape(points.shape)
+
+    def _told_around(self, z: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Which points lie near a critical value in a gap, and G there by Cauchy's formula over a circle in the gap."""
+        near, told = np.zeros(z.shape, bool), np.zeros(z.shape, complex)
+        for critical in self.criticals:
+            asked = np.abs(z - critical) <= _CLOSE * np.abs(np.array(self.hull) - critical).max()
+            if asked.any() and np.isfinite(self.hull).all():
+                low, high = np.array(self.support).T
+                gap = np.abs(critical - np.clip(np.real(critical), low, high)).min()
+                here = asked & (np.abs(z - critical) <= _CLOSE * gap) & (gap > 0)
+                circle = gap / 4 * np.exp(2j * np.pi * (np.arange(_AROUND) + 0.5) / _AROUND)
+                if here.any():
+                    g = self.cauchy(critical + circle)
+                    told[here] = np.mean(g * circle / (circle - (z[here] - critical)[:, None]), axis=1)
+                    near |= here
+        return near, told
 
     def _summed_cauchy(self, at: Branches) -> np.ndarray:
         g = self.law.cauchy(at.x[0])

@@ -7,7 +7,6 @@ from functools import cached_property
 
 import numpy as np
 from jaxtyping import Float, Inexact
-from numpy.typing import ArrayLike
 
 from freeness.errors import InputError
 from freeness.laws.atomic import AtomicLaw
@@ -65,16 +64,13 @@ class Inverse(ImageLaw):
         positive = 1 - float(self.law.cdf(0.0))
         return 1j * np.pi * positive - float(self.law.log_potential(0.0))
 
-    def cauchy(self, z: ArrayLike) -> Inexact[np.ndarray, "*points"]:
-        points = np.asarray(z)
-        zero = points == 0
-        if not zero.any():
-            return super().cauchy(points)
-        return np.where(zero, -self.mean, super().cauchy(np.where(zero, 1j, points)))
+    @property
+    def criticals(self) -> Float[np.ndarray, " criticals"]:
+        return np.zeros(1)
 
     def boundary(self, x: Float[np.ndarray, " points"]) -> Boundary:
         found, zero = super().boundary(x), x == 0
-        g, potential = np.where(zero, -self.mean, found.g), np.where(zero, self._constant, found.potential)
+        g, potential = np.where(zero, -self.law.mean, found.g), np.where(zero, self._constant, found.potential)
         return Boundary(g, potential, np.where(zero, 0.0, found.error), found.converged | zero)
 
 

@@ -66,6 +66,10 @@ class PolynomialLaw(ImageLaw):
         return Polynomial(self.coefficients)
 
     @property
+    def criticals(self) -> Inexact[np.ndarray, " criticals"]:
+        return self._polynomial(self._polynomial.deriv().roots())
+
+    @property
     def turns(self) -> Float[np.ndarray, " turns"]:
         return self._turns
 

@@ -52,6 +52,10 @@ class Square(ImageLaw):
     def turns(self) -> Float[np.ndarray, " turns"]:
         return np.zeros(1)
 
+    @property
+    def criticals(self) -> Float[np.ndarray, " criticals"]:
+        return np.zeros(1)
+
     def image(self, x: Inexact[np.ndarray, "*points"]) -> Inexact[np.ndarray, "*points"]:
         return x**2
 
@@ -62,14 +66,11 @@ class Square(ImageLaw):
 
     def transforms(self, z: Inexact[np.ndarray, "*points"]) -> tuple[Transform, Transform]:
         """As of any image; where 0 lies beside the support of X, by a tangent there: differences over √z would lose digits."""
-        (g, dg), (u, du) = super().transforms(z)
         low, high = self.law.hull
         floor = _NEAR * max(low, -high, 0.0) ** 2
-        near = np.abs(z) < floor
-        if near.any():
-            (g0, dg0), (_, du0) = super().transforms(np.full(near.sum(), floor, dtype=z.dtype))
-            g[near], dg[near], du[near] = g0 + dg0 * (z[near] - floor), dg0, du0
-        return (g, dg), (u, du)
+        at = np.where(np.abs(z) < floor, floor, z)
+        (g, dg), (u, du) = super().transforms(at)
+        return (g + dg * (z - at), dg), (u + du * (z - at), du)
 
     def gained(self, z: Inexact[np.ndarray, "*points"]) -> complex:
         """log(z - x²) = log(√z - x) + log(-√z - x) + iπ, the second from below."""
