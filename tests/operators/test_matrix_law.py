@@ -249,3 +249,16 @@ def test_densities_in_a_gap_around_an_atom_are_0_and_the_hull_is_found_without_i
     assert found.density([1e-6]) > 0 and not asked
     vars(found)["continuous_hull"] = (-4.0, 4.0)
     assert found.density([1e-6]) == [0.0] and asked
+
+
+@pytest.mark.parametrize("squared", [False, True])
+def test_potentials_of_expressions_with_inverses_have_no_constant_of_the_pencil(squared):
+    first, last = MarchenkoPastur(0.3), Circular() if squared else Semicircle(0.1)
+    x, y = free_variables(first, last)
+    past = inverse(shift(first, 0.7))
+    if squared:
+        found, exact = law(1 / (x + 0.7) * y * y.H / (x + 0.7)), free_product(Square(past), MarchenkoPastur(1.0))
+    else:
+        found, exact = law(1 / (x + 0.7) + y), free_sum(past, Semicircle(0.1))
+    z = exact.hull[1] * np.array([-2.0, 1.5, 1e3])
+    assert found.log_potential(z) == pytest.approx(exact.log_potential(z), rel=1e-8)

@@ -147,6 +147,11 @@ def _require_inverses(expression: Expression) -> None:
             )
 
 
+def _is_rational(expression: Expression) -> bool:
+    """Whether an inverse is part of it."""
+    return isinstance(expression, Inverted) or any(map(_is_rational, expression.children))
+
+
 def _root(expression: Expression) -> Expression | None:
     """A, where the expression is written as A·A*."""
     if not isinstance(expression, ProductTerm):
@@ -182,7 +187,8 @@ def _matrix_law(core: Expression, pencil: Linearization) -> Law:
     if not summands:
         return Empirical(values)
     equation = MatrixEquation(deterministic, summands, pencil.corners)
-    law = MatrixLaw(equation, _extent(values), moments=_moments(core, pencil.corners), symmetric=is_odd(core))
+    moments, rational = _moments(core, pencil.corners), _is_rational(core)
+    law = MatrixLaw(equation, _extent(values), moments=moments, symmetric=is_odd(core), rational=rational)
     atoms = _atoms(law, values, parts) if parts else ()
     if sum(mass for _, mass in atoms) > 1 - _ALL:
         return simplify(Atoms(*np.array(atoms).T))
@@ -206,7 +212,8 @@ def _over_matrices(expression: Expression) -> Law:
         parts += [(round(atom.mass * own * size), atom.mass) for atom in symbol.element.law.atoms]
     matrix = evaluated(expression, matrices, own * size)
     values = np.linalg.eigvalsh((matrix + matrix.conj().T) / 2)
-    law = MatrixLaw(TracedEquation(constant, summands, pencil.corners), _extent(values))
+    equation = TracedEquation(constant, summands, pencil.corners)
+    law = MatrixLaw(equation, _extent(values), rational=_is_rational(expression))
     atoms = _atoms(law, values, parts)
     return law.with_atoms(atoms) if atoms else law
 

@@ -248,7 +248,7 @@ class GraphLaw(MatrixLaw):
         def seen(unknowns: np.ndarray, x: float) -> Seen:
             state = self._equation.state(unknowns, np.array([x], complex), True)
             g, slope = self._equation.corner(state)
-            phase = self._equation.potential(state)[0].imag - self._constant
+            phase = (self._equation.potential(state)[0] - self._constant).imag
             passed = sum(mass for position, mass in self._atoms if floor < position <= x)
             return Seen(float(g[0].real), float(slope[0].real), float(1 - phase / np.pi - passed))
 

@@ -36,6 +36,7 @@ _NOISE = (
 )
 _RESTING = 0.1  # change of G by the height at which the way down stopped, relative: half or more at a hard edge
 _NEARLY = 1e-9  # height in units of the magnitude below which a point that is given up is followed with other guesses
+_DIRECTIONS = 12  # over which a mean errs by 2.6^-24: what holds the mass is 1.3 times as wide
 _BEYOND = 1.3  # the support may reach so much further than its extent in a matrix
 _MARGIN = 0.08  # in units of the extent, on its outer sides, where nothing is expected
 _FIRST = 5  # about so many points of a grid are followed from far away, the others start between neighbours
@@ -107,6 +108,7 @@ class MatrixLaw(BandedLaw, TransformLaw):
         atoms: points of positive mass, known from elsewhere.
         moments: mean and variance where they are known exactly.
         symmetric: whether the law is known to be, beside that of [[0, A], [A*, 0]].
+        rational: whether the pencil is that of an expression with inverses: its potential has a constant then.
 
     Source: Belinschi, Mai, Speicher (2013), see :mod:`freeness.operators.equation`.
     """
@@ -118,6 +120,7 @@ class MatrixLaw(BandedLaw, TransformLaw):
         atoms: tuple[Atom, ...] = (),
         moments: Moments | None = None,
         symmetric: bool = False,
+        rational: bool = False,
     ) -> None:
         self._equation, self._atoms, self._moments = equation, atoms, moments
         self._symmetric = symmetric or equation.symmetric
@@ -125,7 +128,7 @@ class MatrixLaw(BandedLaw, TransformLaw):
         self._last: tuple[np.ndarray, Solution] | None = None
         self._neighbours: Neighbours | None = None
         self._read: tuple[np.ndarray, Boundary] | None = None
-        self._radius, self._constant = self._enclosed(_BEYOND * max(map(abs, extent)))
+        self._radius, self._constant = self._enclosed(_BEYOND * max(map(abs, extent)), rational)
 
     def __repr__(self) -> str:
         return f"MatrixLaw({self._equation.size}×{self._equation.size} pencil)"
@@ -304,7 +307,7 @@ class MatrixLaw(BandedLaw, TransformLaw):
             moving = np.abs(slope) * solution.height > _RESTING * (np.abs(g) + 1 / magnitude)  # as at a hard edge
         own = np.full(z.shape, np.nan, complex)
         if potential:
-            own = self._equation.potential(state, solution.height) - 1j * self._constant
+            own = self._equation.potential(state, solution.height) - self._constant
         return Boundary(g, own, error, solution.converged & np.isfinite(g) & ~moving)
 
     def _solved_state(self, z: np.ndarray, potential: bool) -> tuple[Solution, Any]:
@@ -350,18 +353,27 @@ class MatrixLaw(BandedLaw, TransformLaw):
             value[lost] = super()._cdf_off_atoms(x[lost], True)
         return value
 
-    def _enclosed(self, radius: float) -> tuple[float, float]:
-        """A radius that holds all the mass, and the imaginary part of the pencil's potential to the right of it."""
+    def _enclosed(self, radius: float, rational: bool) -> tuple[float, complex]:
+        """A radius that holds all the mass, and what the pencil's potential to the right of it has beside ∫ log(x - t) dμ(t).
+
+        A real part is told by half a circle of two radii, over which log|z - t| has the mean log|z| (Jensen).
+        """
         if not (np.isfinite(radius) and radius > 0):
             raise InputError(f"expected a finite radius > 0, got {radius}; the expression may be a constant.")
-        self._constant, mass = 0.0, np.nan
+        self._constant, mass = 0j, np.nan
+        circle = np.exp(1j * np.pi * (np.arange(_DIRECTIONS) + 0.5) / _DIRECTIONS) if rational else np.empty(0)
         unit = np.pi / self._equation.corners  # of the phase outside the support, where it counts signs of the pencil
         for _ in range(_DOUBLINGS):
-            ends = self.boundary(np.array([-radius, radius]))
-            left, right = ends.potential.imag
+            asked = self._at(np.append([-radius, radius], 2 * radius * circle), potential=True)
+            left, right = asked.potential.imag[:2]
             mass = (left - right) / np.pi
-            if ends.converged.all() and abs(mass - 1) < _TOTAL and abs(right / unit - round(right / unit)) < _TOTAL:
-                return radius, float(round(right / unit) * unit)
+            if (
+                asked.converged[:2].all()
+                and abs(mass - 1) < _TOTAL
+                and abs(right / unit - round(right / unit)) < _TOTAL
+            ):
+                around = np.where(asked.converged, asked.potential.real - np.log(2 * radius), np.nan)[2:]
+                return radius, complex(around.mean() if rational else 0.0, round(right / unit) * unit)
             radius = 2 * radius
         raise ConvergenceError(
             f"expected all the mass within {radius:.3g}, got {mass:.9g} of it; the expression may be unbounded (an inverse of "
