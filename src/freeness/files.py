@@ -54,13 +54,14 @@ def read_toml(path: Path | str, wanted: str) -> dict[str, Any]:
     text = read_text(path, wanted)
     try:
         told = tomllib.loads(text)
+        hidden = any("\0" in text for text in _texts(told))
     except ValueError as error:  # a fault, or a number of thousands of digits
         raise InputError(f"expected {wanted}, got a fault in {str(path)!r}: {error}; correct it.") from error
     except RecursionError as error:
         raise InputError(
-            f"expected {wanted}, got lists too deep in one another in {str(path)!r}; unfold them."
+            f"expected {wanted}, got lists or tables too deep in one another in {str(path)!r}; unfold them."
         ) from error
-    if any("\0" in text for text in _texts(told)):
+    if hidden:
         raise InputError(f"expected {wanted}, got a text with a null character in {str(path)!r}; take it out.")
     return told
 

@@ -491,4 +491,4 @@ def test_a_config_of_lists_too_deep_is_refused_in_one_sentence(tmp_path):
     deep.write_text("a = " + "[" * 3000 + "]" * 3000)
     result = run("analyze", "model.py:build", "--config", str(deep))
     assert result.exit_code == 2
-    assert "lists too deep in one another" in result.stderr
+    assert "lists or tables too deep in one another" in result.stderr
