@@ -25,7 +25,7 @@ from freeness.network import (
     mlp,
     resnet,
 )
-from freeness.operators import BlockEquation, GraphEquation
+from freeness.operators import BlockEquation, GraphEquation, GraphLaw
 from freeness.spectra import (
     NeuronSignals,
     fisher_law,
@@ -294,6 +294,19 @@ def test_channels_drawn_from_the_mean_field():
     assert again.law.hull == prediction.law.hull
 
 
+def test_behind_pooling_fields_are_the_same_at_all_positions_and_count_as_deep_along_their_mean():
+    network = Network((conv(16, 16, 3), TANH, conv(16, 16, 3), Pooling(), Dense(16, 16, Gaussian(1.0))))
+    rng = np.random.default_rng(5)
+    sample = draw_positions(network, rng.standard_normal((1, 16, 4)), rng)
+    law = graph_law(network_graph(network, realised=sample.signals))
+    solution = law._solve(np.array([0.5, 1.0]) * law.mean + 0j)
+    field = law._graph._matrix(solution.parameters, 2)
+    assert solution.converged.all()
+    assert field == pytest.approx(np.broadcast_to(field[:, :1, :1], field.shape), rel=1e-12)
+    assert np.all(law._graph.depth(solution.parameters[:-1]) > 1e-3)
+    assert np.all(law._graph.depth(solution.parameters[:-1].conj()) < -1e-3)
+
+
 def test_a_sampled_matrix_has_the_spectrum_of_the_network():
     network, shape = NETWORKS["pooling"]
     rng = np.random.default_rng(4)
@@ -353,3 +366,37 @@ def test_a_batch_of_one_is_refused_before_batch_normalisation():
     network = resnet(2, 40, Branch("tanh", normalisation="batch"))
     with pytest.raises(InputError, match="give the batch"):
         graph_law(network_graph(network, samples=np.ones((1, 40))))
+
+
+def test_where_all_is_given_but_haar_matrices_the_law_is_its_atoms_and_nothing_is_solved_for_it(monkeypatch):
+    """Slopes are 1 and 1/100, and the mean over positions of a channel has few values; the drawn matrix has just these."""
+    leaky = Activation(activation("leaky_relu"))
+    network = Network((conv(16, 16, 1, haar=True), leaky, Pooling(), Dense(16, 16, Haar(0.9))))
+    rng = np.random.default_rng(3)
+    sample = draw_positions(network, rng.standard_normal((1, 16, 4)), rng)
+    law = graph_law(network_graph(network, realised=sample.signals))
+    places = np.array([position for position, _ in law.atoms])
+    off = np.abs(sample.jacobian[:, None] - places)
+    counts = np.bincount(off.argmin(axis=1)) / sample.jacobian.size
+    assert off.min(axis=1).max() < 1e-12
+    assert [mass for _, mass in law.atoms] == pytest.approx(counts, abs=1e-7)
+    monkeypatch.setattr(law, "_solve", None)
+    assert law.hull == (places[0], places[-1]) and law.bands == ()
+    between = (places[1:] + places[:-1]) / 2
+    assert law.cdf(between) == pytest.approx(np.cumsum(counts)[:-1], abs=1e-7)
+    assert law.quantile(np.cumsum(counts)[:-1] + 1e-3) == pytest.approx(places[1:])
+    assert not law.density(between).any()
+
+
+def test_in_front_of_a_last_haar_matrix_the_field_is_known_and_the_others_tell_which_solution_it_is():
+    layers = conv(8, 8, 3, haar=True), TANH, conv(8, 8, 3, haar=True, padding="zeros"), TANH, conv(8, 8, 3, haar=True)
+    rng = np.random.default_rng(3)
+    sample = draw_positions(Network(layers), rng.standard_normal((1, 8, 3)), rng)
+    graph = network_graph(Network(layers), realised=sample.signals, fisher=True)
+    values = sample.fisher
+    equation = BlockEquation(graph.segments, graph.matrices, float(values.max()))
+    law = GraphLaw(equation, (float(values.min()), float(values.max())))
+    x = np.quantile(values, [0.4, 0.5, 0.6]) + 0j
+    fields = law._solve(x).parameters[:-1]
+    assert np.all(equation.depth(fields) > 1e-3) and np.all(equation.depth(fields.conj()) < -1e-3)
+    assert np.all(equation.strayed(fields, 1 / x) < 1e-9) and np.all(equation.strayed(fields, 1.01 / x) > 1e-3)

@@ -258,11 +258,12 @@ def improved(
     target: Inexact[np.ndarray, " points"],
     magnitude: Float[np.ndarray, " points"],
     standard: Standard = _PLAIN,
+    rounding: float = _REGULAR,
 ) -> Solution:
     """What Newton comes to from rough guesses, for those who know a solution when they see it: no step need contract at once.
 
-    Points are given up whose steps stay long, or do not fall by a half in each two steps, and those that end where rounding still
-    moves them: solutions may lie densely there.
+    Points are given up whose steps stay long, or do not fall by a half in each two steps, and those that end where ``rounding``
+    still moves them by more: solutions may lie densely there.
     """
     trial, noise = parameters.copy(), np.zeros(target.shape)
     running, good = np.arange(target.size), np.zeros(target.shape, dtype=bool)
@@ -280,7 +281,7 @@ def improved(
             if running.size == 0:
                 break
     trial[:, good], noise[good], good[good] = _newton(update, trial[:, good], target[good], magnitude[good], standard)
-    return Solution(trial, np.zeros(target.shape), noise, good & (noise <= _REGULAR))
+    return Solution(trial, np.zeros(target.shape), noise, good & (noise <= rounding))
 
 
 def nearest(

@@ -26,7 +26,7 @@ from scipy.sparse import csr_array
 
 from freeness.errors import InputError
 from freeness.numerics import lower_log, upper_log
-from freeness.operators.field_equation import Responses
+from freeness.operators.field_equation import STILL, Responses, differing, inside
 from freeness.operators.graph_equation import Place
 from freeness.operators.measured_weights import Tie
 from freeness.operators.packing import doubled, packed, sharing, superoperator, symmetric, two_sided, unpacked
@@ -302,14 +302,64 @@ class BlockEquation(PortEquation[BlockSegment, SharedMatrix, BlockPort]):
         return found[:, :, 0]
 
     def depth(self, fields: Inexact[np.ndarray, "fields points"]) -> Float[np.ndarray, " points"]:
-        found = np.full(fields.shape[1], np.inf)
+        found, known = np.full(fields.shape[1], np.inf), np.zeros(fields.shape[1])
+        for e, (moving, still) in enumerate(self._directions):
+            below = self._below_of(fields, e)
+            if self._turning is not None and e == 2 * self._turning:
+                known = np.minimum(known, _least(below))
+                continue
+            if moving.size:
+                found = np.minimum(found, _least(moving.T @ below @ moving))
+            if still.size:
+                known = np.minimum(known, _least(still.T @ below @ still))
+        return inside(found, known)
+
+    def strayed(
+        self, fields: Inexact[np.ndarray, "fields points"], zeta: Inexact[np.ndarray, " points"]
+    ) -> Float[np.ndarray, " points"]:
+        turned = self._turned(zeta)
+        found = np.zeros(zeta.shape) if turned is None else differing(fields[turned[0]], turned[1])
+        for e, (_, still) in enumerate(self._directions):
+            found = np.maximum(found, np.abs(self._below_of(fields, e) @ still).max(axis=(1, 2), initial=0.0))
+        return found
+
+    def _below_of(self, fields: np.ndarray, port: int) -> np.ndarray:
+        """-Im of the matrices of a port, relative to their size (m, P, P)."""
+        matrix = self._matrix(fields, port)
+        size = np.maximum(np.abs(matrix).max(axis=(1, 2)), np.finfo(float).tiny)
+        return -np.imag(matrix) / size[:, None, None]
+
+    def _turned(self, zeta: np.ndarray) -> tuple[slice, np.ndarray] | None:
+        if self._turning is None:
+            return None
+        matrix, constant = self.matrices[self._turning], self.segments[-1].accumulated[-1][0]
+        rest = np.eye(len(constant)) / zeta[:, None, None] - constant
+        return self._own(2 * self._turning), matrix.square * packed(inverted(rest)).T
+
+    @cached_property
+    def _turning(self) -> int | None:
+        """The number of the matrix of :meth:`_turned`."""
+        last = len(self.segments) - 1
+        into = [e for e, matrix in enumerate(self.matrices) if last in (matrix.source[0], matrix.target[0])]
+        end = self.segments[-1].accumulated
+        if len(into) != 1 or len(end) != 1 or not (end[0] == end[0][:1]).all():
+            return None
+        matrix, widths = self.matrices[into[0]], self._factors[into[0]]
+        turning = matrix.kind == "haar" and matrix.write is None and widths == (1.0, 1.0)
+        return into[0] if turning and matrix.source[0] != last else None
+
+    @cached_property
+    def _directions(self) -> list[tuple[np.ndarray, np.ndarray]]:
+        """For each port, bases (P, ·) of directions in which its field moves, and of those in which it is constant.
+
+        Behind pooling it moves along the mean over positions alone, and W Wᵀ of a Haar matrix W does not move.
+        """
+        found: list[tuple[np.ndarray, np.ndarray]] = []
         for e in range(len(self._ports)):
-            matrix = self._matrix(fields, e)
-            size = np.maximum(np.abs(matrix).max(axis=(1, 2)), np.finfo(float).tiny)
-            scaled = -np.imag(matrix) / size[:, None, None]
-            finite = np.isfinite(scaled).all(axis=(1, 2))
-            least = np.linalg.eigvalsh(np.where(finite[:, None, None], scaled, 0.0))[:, 0]
-            found = np.minimum(found, np.where(finite, least, np.nan))
+            field = self._matrix(self._above[:, None], e)[0]
+            sizes, basis = np.linalg.eigh(-np.imag(field))
+            moving = sizes > STILL * np.abs(field).max()
+            found.append((basis[:, moving], basis[:, ~moving]))
         return found
 
     def size_of(self, parameters: Inexact[np.ndarray, "unknowns points"]) -> Float[np.ndarray, "unknowns points"]:
@@ -403,6 +453,12 @@ def _ports(segments: Sequence[BlockSegment], matrices: Sequence[SharedMatrix]) -
         for place, row, through, size in ((matrix.source, 1, matrix.read, into), (matrix.target, 0, write, out)):
             found.append(BlockPort(place, row, through, size, segments[place[0]].channels))
     return found
+
+
+def _least(matrices: np.ndarray) -> np.ndarray:
+    """The least eigenvalue of real symmetric matrices (m, P, P), NaN of one that is not finite."""
+    finite = np.asarray(np.isfinite(matrices).all(axis=(1, 2)))
+    return np.where(finite, np.linalg.eigvalsh(np.where(finite[:, None, None], matrices, 0.0))[:, 0], np.nan)
 
 
 def _largest(matrices: np.ndarray) -> np.ndarray:

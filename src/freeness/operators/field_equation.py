@@ -9,13 +9,17 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
 from freeness.operators.spectral import solved
 
 SWEEPS = 2000
+_FAR = 8.0  # in units of the magnitude: a height at which it is seen which fields move at all
+STILL = 1e-10  # relative imaginary part there of one that does not
 _SETTLED = 1e-6  # relative change of a sweep after which Newton takes over
+_ROUNDED = 1e-6  # relative imaginary part of a real field
 EXACT = 1e-13  # relative residual that is rounding
 _PIECE = 4_000_000  # entries of Jacobians that are worked on at once
 
@@ -81,9 +85,42 @@ class FieldEquation(ABC):
         return at.fields - self._residual(at)
 
     def depth(self, fields: np.ndarray) -> np.ndarray:
-        """How deep all fields lie in the lower half-plane, relative to their size (m,)."""
-        size = np.maximum(np.abs(fields), np.finfo(float).tiny)
-        return (-np.imag(fields) / size).min(axis=0)
+        """How deep all fields lie in the lower half-plane, relative to their size (m,), but for those that are known.
+
+        Known are constants, as of W Wᵀ with a Haar matrix W, and :meth:`_turned`. (A field that is real at one point above the
+        axis is so everywhere, by the maximum principle.) Where one of them lies above the axis, it tells how far.
+        """
+        known = self._still.copy()
+        if (turned := self._turned(np.ones(1))) is not None:
+            known[turned[0]] = True
+        below = self._below(fields)
+        return inside(below[~known].min(axis=0, initial=np.inf), below[known].min(axis=0, initial=0.0))
+
+    def strayed(self, fields: np.ndarray, zeta: np.ndarray) -> np.ndarray:
+        """How far known fields are from what they have to be at ζ (m,), relative to their size (m,)."""
+        found = np.abs(self._below(fields)[self._still]).max(axis=0, initial=0.0)
+        turned = self._turned(zeta)
+        return found if turned is None else np.maximum(found, differing(fields[turned[0]], turned[1]))
+
+    def _below(self, fields: np.ndarray) -> np.ndarray:
+        return -np.imag(fields) / np.maximum(np.abs(fields), np.finfo(float).tiny)
+
+    def _turned(self, zeta: np.ndarray) -> tuple[slice, np.ndarray] | None:
+        """The field b = s²(1/ζ - K)⁻¹ at the source of a square Haar matrix behind which nothing is but a constant K.
+
+        Of W X Wᵀ + K it keeps the law but for a shift: b is real on the axis. Its place among the fields, and its values (k, m).
+        """
+        return None
+
+    @cached_property
+    def _still(self) -> np.ndarray:
+        """Which fields are constants (k,)."""
+        return np.abs(np.imag(self._above)) <= STILL * np.abs(self._above)
+
+    @cached_property
+    def _above(self) -> np.ndarray:
+        """Fields far above the spectrum (k,), to rounding."""
+        return self._sweeps(np.array([1 / (1j * _FAR * self.magnitude)]), EXACT)[:, 0]
 
     def _solved(self, matrices: np.ndarray, right: np.ndarray) -> np.ndarray:
         """Solutions of Jacobians (m, k, k) for (m, k, l)."""
@@ -94,16 +131,20 @@ class FieldEquation(ABC):
 
     def start(self, target: np.ndarray, height: np.ndarray) -> np.ndarray:
         """Unknowns far above the support, by sweeps of the equations."""
-        zeta = 1 / (target + 1j * height)
+        fields = self._sweeps(1 / (target + 1j * height), _SETTLED)
+        return np.concatenate([fields, np.zeros((1, target.size))])
+
+    def _sweeps(self, zeta: np.ndarray, settled: float) -> np.ndarray:
+        """Fields (k, m) by sweeps of the equations, until their relative change is so small."""
         fields = np.zeros((self.unknowns - 1, zeta.size), complex)
         for _ in range(SWEEPS):
             with np.errstate(all="ignore"):  # below the support sweeps may come to no end: Newton then finds none
                 new = self._swept(self.responses(fields, zeta, slopes=False, logarithm=False))
             change = np.abs(new - fields).max() / max(np.abs(new).max(), np.finfo(float).tiny)
             fields = new
-            if change <= _SETTLED:
+            if not change > settled:  # (nor where it is NaN)
                 break
-        return np.concatenate([fields, np.zeros((1, zeta.size))])
+        return fields
 
     def moments(self) -> tuple[float, float]:
         """First and second moment: the response of the end at ζ = 0 and its derivative; sweeps end there after depth steps."""
@@ -198,6 +239,16 @@ class FieldEquation(ABC):
         """d unknowns/dx, (k, m)."""
         at = self._at(parameters, x.astype(complex))
         return self._solved(self._jacobian(at), self._by_zeta(at)[:, :, None] * (1 / x**2)[:, None, None])[:, :, 0].T
+
+
+def inside(depth: np.ndarray, known: np.ndarray) -> np.ndarray:
+    """The depth (m,) of fields, or that of the known ones (m,) where it is negative by more than rounding."""
+    return np.where(known >= -_ROUNDED, depth, known)
+
+
+def differing(fields: np.ndarray, known: np.ndarray) -> np.ndarray:
+    """The largest difference of two (k, m), relative to their size (m,)."""
+    return np.abs(fields - known).max(axis=0) / np.maximum(np.abs(known).max(axis=0), np.finfo(float).tiny)
 
 
 @dataclass(frozen=True, eq=False)

@@ -160,6 +160,25 @@ class GraphEquation(FieldEquation):
         square = np.array([matrix.square for matrix in self.matrices])
         return square[:, None], to_target[:, None], to_source[:, None], haar[:, None]
 
+    def _turned(self, zeta: np.ndarray) -> tuple[slice, np.ndarray] | None:
+        if self._turning is None:
+            return None
+        e, square, constant = self._turning
+        return slice(2 * e, 2 * e + 1), (square / (1 / zeta - constant))[None]
+
+    @cached_property
+    def _turning(self) -> tuple[int, float, float] | None:
+        """The number of the matrix of :meth:`_turned`, s² and K."""
+        last, end = len(self.segments) - 1, self.segments[-1].accumulated
+        near = [e for e, matrix in enumerate(self.matrices) if last in (matrix.source[0], matrix.target[0])]
+        if len(near) != 1 or len(end) != 1 or np.ptp(end):
+            return None
+        e, matrix = near[0], self.matrices[near[0]]
+        square = matrix.kind == "haar" and self._channels[2 * e] == self._channels[2 * e + 1]
+        if not square or matrix.source[0] == last or np.ptp(matrix.d_target):
+            return None
+        return e, float(matrix.square * matrix.d_target[0] ** 2), float(end[0, 0])
+
     def responses(
         self,
         fields: Inexact[np.ndarray, "ports points"],

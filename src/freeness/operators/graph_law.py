@@ -33,6 +33,8 @@ _HEIGHTS = np.array([1e-4, 1e-5, 1e-6])  # in units of the radius, where an atom
 _STEADY = 1e-4  # change of the mass read there that is none
 _TOLD = 0.02  # lightest atom that is told beside a density that mounts towards 0
 _DEEP = 1e-9  # relative depth of fields that is more than rounding
+_STRAYED = 1e-6  # difference of fields that are known, relative, that is rounding
+_CLEARLY = 1e3  # times the noise of unknowns, the same where rounding is felt
 _CIRCLE, _POINTS = 1.5, 32  # where a point is costly: of the contour of moments, whose error is 1.5^-64
 
 
@@ -50,7 +52,7 @@ class GraphLaw(MatrixLaw):
 
     @property
     def _standard(self) -> Standard:
-        return replace(super()._standard, enough=self._graph.enough, guesses=False)
+        return replace(super()._standard, enough=self._graph.enough, wary=True)
 
     def _solver(self) -> Neighbours:
         if self.costly:
@@ -63,13 +65,28 @@ class GraphLaw(MatrixLaw):
         )
 
     def _near(self, start: np.ndarray, target: np.ndarray) -> Solution:
-        """Solutions near rough guesses: with all fields inside the lower half-plane there is one; others by contraction."""
-        magnitude = self._magnitude(target)
-        found = improved(self._update, start, target, magnitude, self._standard)
-        found.converged[found.converged] = self._graph.depth(found.parameters[:-1, found.converged]) > _DEEP
-        rest = np.flatnonzero(~found.converged)
+        """Solutions near rough guesses: with all fields inside the lower half-plane there is one; others by contraction.
+
+        Towards a hard edge rounding moves them, by far less than they lie inside.
+        """
+        magnitude, standard = self._magnitude(target), self._standard
+        found = improved(self._update, start, target, magnitude, standard, standard.negligible)
+        there = np.flatnonzero(found.converged)
+        deep = np.maximum(_DEEP, _CLEARLY * found.noise[there])
+        found.converged[there] = self._graph.depth(found.parameters[:-1, there]) > deep
+        rest = np.flatnonzero(~self._kept(found, target).converged)
         if rest.size:
-            put(found, rest, self._confirmed(start[:, rest], target[rest]))
+            put(found, rest, self._kept(self._confirmed(start[:, rest], target[rest]), target[rest]))
+        return found
+
+    def _followed(self, target: np.ndarray) -> Solution:
+        return self._kept(super()._followed(target), target)
+
+    def _kept(self, found: Solution, target: np.ndarray) -> Solution:
+        """Solutions in which fields that are known are what they have to be."""
+        there = np.flatnonzero(found.converged)
+        z = target[there] + 1j * found.height[there]
+        found.converged[there] = self._graph.strayed(found.parameters[:-1, there], 1 / z) <= _STRAYED
         return found
 
     @property

@@ -277,6 +277,8 @@ class MatrixLaw(BandedLaw, TransformLaw):
 
     def density(self, x: ArrayLike, *, throw: bool = True) -> Float[np.ndarray, "*points"]:
         points = real_points(x)
+        if self._discrete:
+            return np.zeros(points.shape)
         low, high = vars(self).get(
             "continuous_hull", (-np.inf, np.inf)
         )  # where it is known, nothing is solved beyond it
@@ -339,6 +341,14 @@ class MatrixLaw(BandedLaw, TransformLaw):
 
     # --- the support ----------------------------------------------------------------------------------------------
 
+    def cdf(self, x: ArrayLike, *, throw: bool = True) -> Float[np.ndarray, "*points"]:
+        """As of any law; where atoms hold all the mass, by these alone."""
+        if not self._discrete:
+            return super().cdf(x, throw=throw)
+        positions, masses = np.array(self._atoms).T
+        below = np.append(0.0, np.cumsum(masses) / masses.sum())
+        return below[np.searchsorted(positions, real_points(x), side="right")]
+
     def _cdf_off_atoms(self, x: np.ndarray, throw: bool) -> np.ndarray:
         """As of any law; so near to an atom that digits are lost, the value is that of a gap beside it, if there is one."""
         value = super()._cdf_off_atoms(x, False)
@@ -382,7 +392,8 @@ class MatrixLaw(BandedLaw, TransformLaw):
 
     def _end(self, side: float) -> float:
         """The end of the continuous part on one side: the distribution function brackets it, and a fold of the unknowns is it."""
-        outside, inside = side * self._radius, -side * self._radius
+        lowest = self.lower_bound + _CLOSE[0] * self._radius  # (at 0 itself nothing is solved)
+        outside, inside = (self._radius, lowest) if side > 0 else (-self._radius, self._radius)
         for zoom in range(_ZOOMS):
             x = outside + (inside - outside) * np.linspace(0.0, 1.0, _SECTIONS) ** _UNEVEN
             beyond = self._beyond(x, side)

@@ -33,17 +33,19 @@ _SAMPLE = 160  # rows of the sampled matrix that says where the support is, abou
 _SAMPLE_OF_BLOCKS = 500
 _SMALL = 1e-9  # relative size of eigenvalues of it that are 0
 _LIGHTEST = 1e-5  # atom at 0 that is told
-_CLOSE = 1e-5  # height above 0 in units of the smallest other eigenvalue
+_CLOSE = 1e-5, 1e-4  # heights above an atom in units of the distance to the nearest other eigenvalue
+_FEW, _OWN = 8, 0.5  # single eigenvalues at most that may be atoms; then they have about the mass of one
 
 
 def graph_law(graph: NetworkGraph) -> GraphLaw:
     """The law of a graph, by its equations; a sampled matrix says where to look for the support.
 
     At the lower bound (0, or what the output layer adds to Θ) an atom is told from mass that mounts towards it, which is followed
-    to 10⁻¹⁴ of the spectrum; other atoms are where the sampled matrix has one eigenvalue several times. Up to 4,000 unknowns
-    (P(P + 1)/2 on both sides of each weight layer, P positions × samples) all points are solved together by factorisation; up to
-    40,000 one after the other by products (7×7 positions, 64 channels and three layers: 5 to 25 s a point), in at most about
-    2 GB. Then an atom at 0 is read when it is asked for, and ``upper_end`` costs some ten points, ``hull`` perhaps a hundred.
+    to 10⁻¹⁴ of the spectrum; other atoms are where the sampled matrix has one eigenvalue several times, or a few single ones
+    beside such. Up to 4,000 unknowns (P(P + 1)/2 on both sides of each weight layer, P positions × samples) all points are solved
+    together by factorisation; up to 40,000 one after the other by products (7×7 positions, 64 channels and three layers: 5 to
+    25 s a point), in at most about 2 GB. Then an atom at 0 is read when it is asked for, and ``upper_end`` costs some ten points,
+    ``hull`` perhaps a hundred.
 
     Raises:
         InputError: more unknowns or channels than that, no random matrices, or a signal that vanished.
@@ -78,17 +80,16 @@ def graph_law(graph: NetworkGraph) -> GraphLaw:
         return law.with_atom_read_at_zero() if places[0] == equation.floor == 0 else law
     atoms: list[Atom] = []
     for k in sorted(range(len(groups)), key=lambda k: (places[k] != equation.floor, -groups[k][1].size)):
-        if places[k] != equation.floor and groups[k][1].size == 1:
+        at_floor, lone = places[k] == equation.floor, groups[k][1].size == 1
+        if lone and not at_floor and single.size > _FEW:
             break
         nearest = float(np.abs(np.delete(places, k) - places[k]).min(initial=top))
-        mass = law.mass_at_floor if places[k] == equation.floor else np.nan
+        mass = law.mass_at_floor if at_floor else np.nan
         if np.isnan(mass):
-            mass = _mass_at(float(places[k]), law, (_CLOSE * nearest, _SMALL * top))
-        if mass > _LIGHTEST:
+            mass = _mass_at(float(places[k]), law, (*(close * nearest for close in _CLOSE), _SMALL * top))
+        if mass > (_LIGHTEST if at_floor or not lone else _OWN / values.size):
             atoms.append(Atom(float(places[k]), mass))
-        elif (
-            places[k] != equation.floor
-        ):  # equal samples double all eigenvalues: where many are no atom, fewer are none
+        elif not at_floor:  # equal samples double all eigenvalues: where many are no atom, fewer are none
             break
     return law.with_atoms(tuple(sorted(atoms))) if atoms else law
 
