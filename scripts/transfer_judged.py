@@ -30,7 +30,7 @@ from transfer_sweep import read, rewrite, write
 from transfer_training import DECAY, Rates, Runs
 
 STARTS = 3  # of the smallest network
-_SAME = 1e-3  # relative difference of rates up to which they are one
+_SAME = 0.1  # relative difference of rates up to which they are one: half a step of the finest grid of a search
 FRESH = (1, 2)  # seeds of big networks that no search has seen
 _SHORT = {"sgd": 1e-3, "momentum": 1e-3, "adamw": 1e-5}
 
@@ -188,7 +188,9 @@ def judged(
         "rate": rate,
         "whole": told.rate,
         "outputs": rate * told.outputs[0] / told.outputs[1],
-        "neurons": [neurons(one.started(), _roles(one)) for one in (member.small, member)],
+        "starts": told.asked[0],
+        "layers": told.asked[1],
+        "neurons": [sum(neurons(one.started(), _roles(one))) for one in (member.small, member)],
         "groups": {part.role: part.rate for part in told.parts},
         "verdict": told.verdict,
         "advised": told.advised,

@@ -1,4 +1,4 @@
-"""Twelve families of networks that grow eightfold in width and in depth, with the data they learn: the pairs of docs/transfer.md.
+"""Seventeen families of networks that grow eightfold in width and in depth, with their data: the pairs of docs/transfer.md.
 
 Small ones are 16 wide (4 channels) with one residual block or two hidden layers, so that two cores train hundreds of them.
 """
@@ -308,6 +308,60 @@ def _normalised_mlp(width: int, depth: int) -> nn.Module:
     return nn.Sequential(*layers, nn.Linear(width, 10))
 
 
+def _batch_normalised_mlp(width: int, depth: int) -> nn.Module:
+    """A chain of tanh layers with batch normalisation in front of each tanh, and nothing that skips it."""
+    layers: list[nn.Module] = [nn.Flatten()]
+    for layer in range(depth):
+        norm = nn.BatchNorm1d(width, track_running_stats=False)
+        layers += [nn.Linear(width if layer else 196, width), norm, nn.Tanh()]
+    return nn.Sequential(*layers, nn.Linear(width, 10))
+
+
+def _post_norm_mlp(width: int, depth: int) -> nn.Module:
+    """Blocks of two ReLU layers, with a layer norm behind each sum."""
+    blocks: list[nn.Module] = []
+    for _ in range(depth):
+        branch = nn.Sequential(nn.Linear(width, width), nn.ReLU(), nn.Linear(width, width))
+        blocks += [Added(branch), nn.LayerNorm(width)]
+    return nn.Sequential(nn.Flatten(), nn.Linear(196, width), *blocks, nn.Linear(width, 10))
+
+
+def _plain_residual_mlp(width: int, depth: int) -> nn.Module:
+    """Blocks of two tanh layers on a residual stream, and nothing normalised."""
+    blocks = [Added(nn.Sequential(nn.Linear(width, width), nn.Tanh(), nn.Linear(width, width))) for _ in range(depth)]
+    return nn.Sequential(nn.Flatten(), nn.Linear(196, width), *blocks, nn.Linear(width, 10))
+
+
+class Joined(nn.Module):
+    """What it reads, and behind it what the branch makes of it."""
+
+    def __init__(self, branch: nn.Module) -> None:
+        super().__init__()
+        self.branch = branch
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.cat([x, self.branch(x)], -1)
+
+
+def _dense_mlp(width: int, depth: int) -> nn.Module:
+    """Each layer reads all that came before it, behind a layer norm and a SiLU (Huang et al. 2017, without convolutions)."""
+    first: list[nn.Module] = [nn.Flatten(), nn.Linear(196, width)]
+    layers = [
+        Joined(nn.Sequential(nn.LayerNorm(k * width), nn.SiLU(), nn.Linear(k * width, width)))
+        for k in range(1, depth + 1)
+    ]
+    return nn.Sequential(*first, *layers, nn.LayerNorm((depth + 1) * width), nn.Linear((depth + 1) * width, 10))
+
+
+def _post_norm_vit(width: int, depth: int) -> nn.Module:
+    """Attention and two GELU layers on embedded patches, with a layer norm behind each sum (Vaswani et al. 2017)."""
+    blocks: list[nn.Module] = []
+    for _ in range(depth):
+        along = nn.Sequential(nn.Linear(width, 4 * width), nn.GELU(), nn.Linear(4 * width, width))
+        blocks += [Added(Attention(width, causal=False)), nn.LayerNorm(width), Added(along), nn.LayerNorm(width)]
+    return nn.Sequential(nn.Linear(49, width), *blocks, Averaged(), nn.Linear(width, 10))
+
+
 class Permuted(nn.Module):
     """The axes in another order."""
 
@@ -345,5 +399,10 @@ FAMILIES = {
         Family("normalised MLP", _normalised_mlp, small_images, 16, 2, 64, 8),
         Family("GRU", _gru, small_images, 16, 1, 32, 8),
         Family("ConvNeXt", _convnext, small_images, 8, 1, 32, 4),
+        Family("batch-normalised MLP", _batch_normalised_mlp, small_images, 16, 2, 64, 8),
+        Family("post-norm MLP", _post_norm_mlp, small_images, 16, 1, 64, 8),
+        Family("dense MLP", _dense_mlp, small_images, 16, 2, 64, 8),
+        Family("plain residual MLP", _plain_residual_mlp, small_images, 16, 1, 64, 8),
+        Family("post-norm ViT", _post_norm_vit, patches, 16, 1, 16, 4),
     )
 }

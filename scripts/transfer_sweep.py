@@ -1,7 +1,8 @@
 """The best rate of every network of scripts/transfer_networks.py, one line of JSON each: ``python scripts/transfer_sweep.py``.
 
 Rates a factor of 4 apart first, then closer and closer around the best, 13 to 16 of them. The smallest networks are trained from
-three seeds, whose mean is told; all runs of one seed see the same batches. A second call goes on behind the last line.
+three seeds, whose mean is told; all runs of one seed see the same batches. A second call goes on behind the last line. With
+``--seed 3`` the same is searched from other starts and in other orders, into seeds.jsonl: how far one search scatters.
 """
 
 from __future__ import annotations
@@ -46,9 +47,9 @@ def rewrite(name: str, lines: list[dict[str, Any]]) -> None:
     new.replace(STORE / name)
 
 
-def searched(member: Member) -> dict[float, float]:
-    """Loss by rate."""
-    runs = [Runs(member, seed) for seed in range(_SEEDS if member == member.small else 1)]
+def searched(member: Member, first: int = 0) -> dict[float, float]:
+    """Loss by rate, from the first seed on."""
+    runs = [Runs(member, first + seed) for seed in range(_SEEDS if member == member.small else 1)]
     found: dict[float, float] = {}
 
     def tried(rates: list[float]) -> None:
@@ -77,19 +78,21 @@ def main() -> None:
         "--until", type=float, default=math.inf, help="seconds of this process after which no new network begins"
     )
     parser.add_argument("--families", nargs="*", help="only these")
+    parser.add_argument("--seed", type=int, default=0, help="the first")
     given = parser.parse_args()
     torch.set_num_threads(1)
-    done = {line["member"] for line in read("sweeps.jsonl")}
+    store = "seeds.jsonl" if given.seed else "sweeps.jsonl"
+    done = {line["member"] for line in read(store)}
     for member in members():
         if member.key in done or (given.families and member.family not in given.families):
             continue
         if time.process_time() > given.until:
             break
         before = time.process_time()
-        found = searched(member)
+        found = searched(member, given.seed)
         rate = min(found, key=lambda each: found[each])
         write(
-            "sweeps.jsonl",
+            store,
             {
                 "member": member.key,
                 "rate": rate,

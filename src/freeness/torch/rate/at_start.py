@@ -23,8 +23,8 @@ _LONG = 30  # forward passes of a search in the small network
 class AtStart:
     """Of one network, or the mean of ``starts``: critical rate, how outputs move, all together and by group, and roles.
 
-    ``degree``: of the outputs in all weights, see :meth:`~freeness.torch.rate.first_step.FirstStep.degree`; ``neurons``: how
-    many there are.
+    ``degree``: of the outputs in all weights, see :meth:`~freeness.torch.rate.first_step.FirstStep.degree`; ``sensitivity``: to
+    relative changes of the weights, see there; 0 where it is unknown; ``neurons``: of each matrix in front of the output's.
     """
 
     crossing: Crossing
@@ -33,7 +33,8 @@ class AtStart:
     roles: Mapping[str, GroupRole]
     starts: int = 1
     degree: float = 1.0
-    neurons: float = 0.0
+    sensitivity: float = 0.0
+    neurons: tuple[float, ...] = ()
 
 
 def at_start(small: nn.Module, batch: Batch, how: StepOptions, rate: float) -> AtStart:
@@ -46,7 +47,14 @@ def at_start(small: nn.Module, batch: Batch, how: StepOptions, rate: float) -> A
         rough = step.crossing(step.whole, rate, _LONG).rate
         moved = step.movements(SHORT * rough)
         crossing = step.crossing(step.whole, BELOW * rough, _LONG)
-        return AtStart(crossing, *moved, dict(step.roles), degree=step.degree(), neurons=neurons(small, step.roles))
+        return AtStart(
+            crossing,
+            *moved,
+            dict(step.roles),
+            degree=step.degree(),
+            sensitivity=step.sensitivity(),
+            neurons=tuple(neurons(small, step.roles)),
+        )
 
 
 def averaged(starts: Sequence[AtStart]) -> AtStart:
@@ -72,6 +80,7 @@ def averaged(starts: Sequence[AtStart]) -> AtStart:
         first.roles,
         len(starts),
         _middle([one.degree for one in starts]),
+        _middle([one.sensitivity for one in starts]),
         first.neurons,
     )
 

@@ -32,6 +32,7 @@ from freeness.training import CrossEntropy, optimizer_of
 _UP, _DOWN = 2.0, 4.0  # from one rate to the next
 _NEAR = 1.1  # of the two sides between which the loss is raised, as a factor
 _LARGER = 1.01  # times the weights, where their degree is measured
+_DRAWS = 2  # of random directions of the outputs, from which the tensors' sensitivities are read
 Shares = Mapping[GroupRole, float]
 
 
@@ -193,6 +194,46 @@ class FirstStep:
         before, after = (_rms(one - one.mean(0)) for one in (self._outputs, self._at(grown).outputs))
         return math.log(after / before) / math.log(_LARGER) if before > 0 and after > 0 else 1.0
 
+    def sensitivity(self) -> float:
+        """How far outputs move, beside themselves, if every tensor changes by a unit of its size in a random direction.
+
+        One tensor moves them by c_l = ‖J_l‖_F·‖W_l‖_F/√(entries of W_l)/‖f‖; f is what tells the outputs of samples apart, J_l
+        its Jacobian in the entries of tensor l, ‖J_l‖_F² = E ‖J_lᵀv‖² over random signs v (Hutchinson 1990). All move them by Σc
+        where they agree, by √Σc² where they are independent; the geometric mean is told. Each of L layers of a chain has c = 1:
+        what it gives changes as its weights do. That makes L^¾. Of L blocks on a residual stream, which share its size, each has
+        about 1/√L, which makes L^¼. 0 where outputs do not differ between samples. A forward pass, and a backward one a draw.
+
+        Example:
+            >>> _ = torch.manual_seed(0)
+            >>> chain = nn.Sequential(*[nn.Linear(64, 64, bias=False) for _ in range(16)])
+            >>> batch = Batch((torch.randn(32, 64),), targets=torch.arange(32) % 8, count=32)
+            >>> with first_step(chain, batch, StepOptions("cross_entropy")) as step:
+            ...     round(step.sensitivity())  # 16^¾
+            8
+        """
+        self.passes, self.gradients = self.passes + 1, self.gradients + _DRAWS
+        outputs = self._evaluated().outputs
+        size = _norm(self._apart(outputs.detach()))
+        if size == 0:
+            return 0.0
+        generator, parameters = torch.Generator().manual_seed(0), list(self._named.values())
+        squares = [0.0] * len(parameters)
+        for draw in range(1, _DRAWS + 1):
+            signs = (torch.randint(2, outputs.shape, generator=generator) * 2 - 1).to(outputs)
+            slopes = torch.autograd.grad(
+                outputs, parameters, self._apart(signs), retain_graph=draw < _DRAWS, allow_unused=True
+            )
+            squares = [
+                old if new is None else old + _norm(new) ** 2 / _DRAWS for old, new in zip(squares, slopes, strict=True)
+            ]
+        alone = [math.sqrt(square) * _rms(own) for square, own in zip(squares, self._start.values(), strict=True)]
+        return math.sqrt(sum(alone) * math.hypot(*alone)) / size
+
+    def _apart(self, outputs: Tensor) -> Tensor:
+        """What tells samples apart, without what a softmax does not see."""
+        found = centred(outputs, self._how.loss)
+        return found - found.mean(0)
+
     def _relative(self, moved: Tensor | None) -> float:
         size = 0.0 if self._features is None else _rms(self._features)
         return math.nan if moved is None or size == 0 else _rms(moved) / size
@@ -273,6 +314,10 @@ def centred(change: Tensor, loss: GivenLoss | None) -> Tensor:
     """
     softmax = loss in (None, OWN) or isinstance(given_loss(loss), CrossEntropy | ClassLoss)
     return change - change.mean(1 if change.ndim == 4 else -1, keepdim=True) if softmax and change.ndim > 1 else change
+
+
+def _norm(value: Tensor) -> float:
+    return float(value.double().square().sum().sqrt())
 
 
 def _rms(value: Tensor) -> float:

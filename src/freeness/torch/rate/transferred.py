@@ -60,9 +60,9 @@ class Transfer(Printed, Shown):
     """The rate of a small network carried to a big one, see :func:`~freeness.torch.transfer`.
 
     ``rate`` is for the whole of the big network, ``interval`` where the best rate is expected; ``parts`` are rates of groups of
-    its parameters. ``verdict``: the rate transfers "as it is", is "changed", or is "uncertain" where the critical rate and the
-    change of the outputs disagree, or the small network's start is no measure; ``reason`` says why in at most three sentences,
-    and one more for a run of another length or batch.
+    its parameters. ``verdict``: the rate transfers "as it is", is "changed", or is "uncertain" where the ways to carry it
+    disagree, or the small network's start is no measure; ``reason`` says why in at most three sentences, and one more for a run
+    of another length or batch. ``asked``: by which factor starts ask to multiply the rate, and layers; None of linear models.
 
     ``advised``: which of the two came nearer to the best in trials (docs/transfer.md): the rates by "groups" where nothing is
     normalised, and one "rate" elsewhere.
@@ -86,6 +86,7 @@ class Transfer(Printed, Shown):
     optimizer: str = "sgd"
     advised: Advised = "rate"
     called: tuple[str, str] = ("torch.optim.SGD", "")
+    asked: tuple[float, float | None] = (1.0, None)
 
     @property
     def groups(self) -> list[dict[str, Any]]:

@@ -65,17 +65,23 @@ def transfer(
 ) -> Transfer:
     """Carry a learning rate that is good for a small network to a big one of its family.
 
-    Two ways to carry it: the critical rate η_c, the smallest at which the optimiser's first step raises the loss of its samples,
-    asks for rate·η_c(big)/η_c(small); and D, the root mean square change of the outputs per unit rate along that step, without
-    what a softmax does not see, for rate·D(small)/D(big). η_c knows more of the loss and scatters, D scatters little. Where
-    parameters have the same names, so that only widths differ, D alone counts, elsewhere the geometric mean of both. Neither is
-    above the small network's rate where the big one has more parameters. Where they differ by more than a factor of 1.5 the
-    verdict is "uncertain". The whole rate is the geometric mean of what they say and of 1/√(how many times as many neurons).
+    Where something is normalised the rate goes as 1/(C nᵃ). C is how far outputs move, beside themselves, if all tensors change
+    by the same share of their size in random directions. Layers may agree or be independent; between both that is L^¾ of L layers
+    in a chain, and about L^¼ where they add to a residual stream. n: neurons a matrix; a is ½, and ¾ where steps do not grow with
+    the gradient, as Adam's.
+
+    Elsewhere it is the geometric mean of this and of what starts say. These know two ways: the critical rate η_c, the smallest at
+    which the optimiser's first step raises the loss of its samples, asks for rate·η_c(big)/η_c(small); and D, the root mean
+    square change of the outputs per unit rate along that step, without what a softmax does not see, for rate·D(small)/D(big). η_c
+    knows more of the loss and scatters, D scatters little. Where parameters have the same names, so that only widths differ, D
+    alone counts, elsewhere the geometric mean of both.
+
+    No way asks for more than the small network's rate where the big one has more parameters. Where both of starts differ by more
+    than a factor of 1.5, or starts and layers where layers alone count, the verdict is "uncertain".
 
     A rate near the critical rate of the small network's start, 1/(1 - momentum) times, steps past the minimum of its first
-    step. What is learned in is then flatter than the start, of which both ways tell. The verdict is "uncertain", the interval
-    wide, and in place of both ways stands the inverse degree of the outputs in all weights: 1/layers in a plain chain. All groups
-    get that one rate.
+    step. What is learned in is then flatter than the start. The verdict is "uncertain", the interval wide, and for the start
+    stands the inverse degree of the outputs in all weights: 1/layers in a plain chain. All groups get that one rate.
 
     Groups of parameters (input, hidden, output, embeddings, norms and biases) get rates in function space: each moves what the
     last layer reads, relatively, as much in the big network as in the small one; the last layer so moves the outputs. Over
@@ -83,12 +89,12 @@ def transfer(
     decoupled, rate times decay over the batch stays, so that weights are means over as many samples as before: the decay of the
     group which holds the small network's weights of a role, or of the optimiser's first group where it holds other weights.
 
-    Nothing is trained, and both networks are left as they were. The big one costs one gradient evaluation and at most 15 forward
-    passes.
+    Nothing is trained, and both networks are left as they were. The big one costs three gradient evaluations and at most 15
+    forward passes.
 
     Args:
-        small: the network whose rate is known; or several starts of it, over which both ways are averaged. η_c of one start of a
-            narrow network scatters by a factor of 2 and more.
+        small: the network whose rate is known; or several starts of it, over which all is averaged. η_c of one start of a narrow
+            network scatters by a factor of 2 and more.
         big: the network that needs one.
         rate: the good rate of the small one, for all of its parameters.
         data: what both take, in any form that ``analyze`` takes.
@@ -98,8 +104,8 @@ def transfer(
         InputError: a rate that is not positive, data that do not fit, an unknown setting, or a step that does not lower the loss.
 
     Sources: Kalra, Barkeshli, arXiv 2406.09405, for the critical rate; Milsom, Anson, Aitchison, arXiv 2502.17405, for rates in
-    function space; Yang et al., arXiv 2203.03466, for groups by role; Wang, Aitchison, arXiv 2405.13698, for the decay;
-    Lewkowycz et al., arXiv 2003.02218, for rates beyond the critical one.
+    function space; Everett et al., arXiv 2407.05872, for the powers of n; Yang et al., arXiv 2203.03466, for groups by role;
+    Wang, Aitchison, arXiv 2405.13698, for the decay; Lewkowycz et al., arXiv 2003.02218, for rates beyond the critical one.
 
     Example:
         >>> import torch
@@ -151,13 +157,16 @@ def carried(
     with first_step(big, batch, how, grown_sides(small, big)) as step:
         moved = step.movements(SHORT * there.crossing.rate)
         degree = step.degree() if at_edge(there, known, lasting) else 1.0
+        sensitivity = step.sensitivity()
         expected = there.crossing.rate * min(ratio(there.whole.outputs, moved[0].outputs), 1.0)
         crossing = step.crossing(step.whole, BELOW * expected, _MOST - step.passes)
-        here = AtStart(crossing, *moved, dict(step.roles), degree=degree, neurons=neurons(big, step.roles))
+        counted, roles = tuple(neurons(big, step.roles)), dict(step.roles)
+        here = AtStart(crossing, *moved, roles, degree=degree, sensitivity=sensitivity, neurons=counted)
         spent = step.gradients, step.passes
-    ways = Ways(there, here, _size(big) > _size(small), known, lasting)
     normalised = any(map(is_normalisation, big.modules()))
-    shares = ways.shares(group_shares(there.each, here.each), plain=not normalised)
+    adaptive = is_adaptive(optimizer_factory(how.optimizer))
+    ways = Ways(there, here, _size(big) > _size(small), known, lasting, plain=not normalised, adaptive=adaptive)
+    shares = ways.shares(group_shares(there.each, here.each))
     parts = _parts(big, shares, (rate, how, group_decays(how.optimizer, small, there.roles)), here)
     found = _told(ways, rate, parts, spent, _matched(small, big, there, here), how)
     if ways.at_edge or not normalised:
@@ -331,4 +340,5 @@ def _told(
         matched,
         *spent,
         optimizer=optimizer,
+        asked=(ways.by_start, ways.by_layers),
     )

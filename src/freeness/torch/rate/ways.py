@@ -1,10 +1,11 @@
-"""What is made of the ways to carry a rate: by loss, outputs and neurons, and by the degree where the start tells nothing."""
+"""What is made of the ways to carry a rate: by loss, outputs and layers, and by the degree where the start tells nothing."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from statistics import fmean
 
 from freeness.advice import WAYS_AGREE
 from freeness.torch.rate.at_start import AtStart
@@ -14,6 +15,7 @@ from freeness.torch.start.roles import GroupRole
 _SAME = 1.25  # of two rates that count as one
 _EDGE = 2.0  # critical rate over rate: of a parabola the minimum along a step lies there
 _LINEAR = 1.1  # degree of outputs up to which they are linear in the weights
+_BY_GRADIENT, _BY_SIGN = 0.5, 0.75  # power of the width with which a step moves what a layer gives, see Ways.by_layers
 
 
 @dataclass(frozen=True)
@@ -21,7 +23,8 @@ class Ways:
     """From the starts of the small network and the big one; ``larger``: the big one has more parameters.
 
     ``rate``: the small network's; ``lasting``: how much a rate moves in the long run beside its first step, 1/(1 - momentum).
-    None of ``rate``: nobody says that it was good, only shares are asked for.
+    None of ``rate``: nobody says that it was good, only shares are asked for. ``plain``: nothing is normalised; ``adaptive``: the
+    first step does not grow with the gradient.
 
     Example:
         >>> from dataclasses import replace
@@ -33,8 +36,11 @@ class Ways:
         (0.25, 'changed')
         >>> Ways(small, wide, True, 0.9).factor, Ways(small, wide, True, 0.9).verdict  # beyond the edge: by the degree
         (1.0, 'uncertain')
-        >>> Ways(replace(small, neurons=8), replace(wide, neurons=32), True, 0.1).factor  # √(1/4 · √(8/32))
-        0.3535533905932738
+        >>> small, wide = (replace(one, sensitivity=2.0, neurons=(n,)) for one, n in ((small, 8), (wide, 128)))
+        >>> [Ways(small, wide, True, 0.1, plain=plain).factor for plain in (False, True)]  # 1/4, and again 1/√16
+        [0.25, 0.25]
+        >>> Ways(small, wide, True, 0.1, plain=False, adaptive=True).factor
+        0.125
     """
 
     there: AtStart
@@ -42,6 +48,8 @@ class Ways:
     larger: bool
     rate: float | None
     lasting: float = 1.0
+    plain: bool = True
+    adaptive: bool = False
 
     @property
     def by_loss(self) -> float:
@@ -54,15 +62,22 @@ class Ways:
         return ratio(self.there.whole.outputs, self.here.whole.outputs)
 
     @property
-    def by_neurons(self) -> float | None:
-        """The inverse root of how many times as many neurons there are; None where there are as many, or none.
+    def by_layers(self) -> float | None:
+        """(C nᵃ)(small)/(C nᵃ)(big): C the sensitivity to relative changes, n neurons a matrix; None of linear models.
 
-        What n neurons move grows as n where all pull the same way, and as √n where their signs are independent. The first step,
-        looked at on its own batch, is of the first kind. Along a training alignment lies between the two and varies (Everett et
-        al., arXiv 2407.05872, who derive rates for both ends).
+        A step moves what a layer gives, relatively, as a power of n between two ends: that of gradient and signal which are
+        independent, and of those that are aligned (Everett et al., arXiv 2407.05872, whose Adam and SGD these are). Of steps
+        whose size does not know the gradient's that is ½ and 1, mean ¾. Of gradient steps it is 0 and ½ in hidden layers, ½ and 1
+        in the last one, mean ½. C says what outputs make of it, between layers that are independent and layers that agree. Where
+        the outputs at the start do not tell samples apart, layers count by their root.
         """
-        there, here = self.there.neurons, self.here.neurons
-        return math.sqrt(there / here) if there > 0 and here > 0 and there != here else None
+        if not (self.there.neurons and self.here.neurons):
+            return None
+        widths = [fmean(one.neurons) for one in (self.there, self.here)]
+        layers = [one.sensitivity for one in (self.there, self.here)]
+        if not all(layers):
+            layers = [math.sqrt(len(one.neurons)) for one in (self.there, self.here)]
+        return layers[0] / layers[1] * (widths[0] / widths[1]) ** (_BY_SIGN if self.adaptive else _BY_GRADIENT)
 
     @property
     def at_edge(self) -> bool:
@@ -71,17 +86,21 @@ class Ways:
 
     @property
     def agree(self) -> bool:
-        """Whether loss and outputs ask for about the same."""
-        return max(self.by_loss, self.by_outputs) <= WAYS_AGREE * min(self.by_loss, self.by_outputs)
+        """Whether loss and outputs ask for about the same; where layers alone are taken, whether starts do as they."""
+        ways = (self.by_start, self.factor) if self._by_layers_alone else (self.by_loss, self.by_outputs)
+        return max(ways) <= WAYS_AGREE * min(ways)
 
     @property
     def factor(self) -> float:
         """By which the small network's rate is multiplied.
 
-        What starts say scatters by a factor of 2.5 about the best rate, what neurons say by 2, and so does their geometric mean,
-        which brings more pairs within 10 % (docs/transfer.md); the weights are equal, and not fitted.
+        Where something is normalised, by what layers say: starts beside them scatter more. Where nothing is, signals that start
+        small grow, C overstates, and the geometric mean of both comes nearer. Chosen in docs/transfer.md.
         """
-        return self.by_start if self.by_neurons is None else math.sqrt(self.by_start * self._held(self.by_neurons))
+        if self.by_layers is None:
+            return self.by_start
+        layers = self._held(self.by_layers)
+        return math.sqrt(self.by_start * layers) if self.plain else layers
 
     @property
     def by_start(self) -> float:
@@ -98,11 +117,11 @@ class Ways:
             return "uncertain"
         return "as it is" if 1 / _SAME <= self.factor <= _SAME else "changed"
 
-    def shares(self, given: Mapping[GroupRole, float], plain: bool) -> dict[GroupRole, float]:
-        """Shares of groups; ``plain``: nothing is normalised, so that what starts small grows: no reason for a higher rate."""
+    def shares(self, given: Mapping[GroupRole, float]) -> dict[GroupRole, float]:
+        """Shares of groups; where nothing is normalised what starts small grows: no reason for a higher rate."""
         if self.at_edge:
             return dict.fromkeys(given, self.factor)
-        return {role: share if self._wider or not plain else self._held(share) for role, share in given.items()}
+        return {role: share if self._wider or not self.plain else self._held(share) for role, share in given.items()}
 
     def reason(self, optimizer: str) -> str:
         """The verdict in words."""
@@ -113,34 +132,46 @@ class Ways:
                 f"The first step of {optimizer} begins to raise the small network's loss at {critical:.3g}, below twice its rate "
                 f"{self.rate:.3g}{long}, so its start is no measure. Its outputs grow as the power {self.there.degree:.2g} of "
                 f"all weights, the big network's as {self.here.degree:.2g}, which asks for {self.by_start:.3g} times the rate. "
-                f"{self._counted('try rates around the geometric mean of both, far apart', 'Try rates around it, far apart.')}"
+                f"{self._layers_ask('try rates around the geometric mean of both, far apart', 'try rates around it, far apart')}"
             )
         mean = f" (mean of {self.there.starts} starts)" if self.there.starts > 1 else ""
+        both = "the rate is the geometric mean of this and that"
+        alone = "the two agree" if self.agree else "the two disagree, so try some rates around it"
         return (
             f"The first step of {optimizer} begins to raise the loss at {self.here.crossing.rate:.3g}, in the small network at "
             f"{critical:.3g}{mean}, which asks for {self.by_loss:.3g} times its rate. How far outputs move asks for "
-            f"{self.by_outputs:.3g}; {self._between()}. "
-            f"{self._counted('the rate is the geometric mean of this and that', '')}"
+            f"{self.by_outputs:.3g}{self._between()}. {self._layers_ask(both, alone)}"
         ).rstrip()
 
-    def _counted(self, then: str, otherwise: str) -> str:
-        """What neurons ask for, and what is done with it."""
-        if self.by_neurons is None:
-            return otherwise
-        grown = self.here.neurons / self.there.neurons
-        return f"The root of {grown:.3g} times as many neurons asks for {self._held(self.by_neurons):.3g}; {then}."
+    def _layers_ask(self, of_both: str, alone: str) -> str:
+        """What layers ask for, and what is done with it: with what starts say, or alone."""
+        if self.by_layers is None:
+            return f"{alone[0].upper()}{alone[1:]}." if self.at_edge else ""
+        asked = f"Layers and their width ask for {self._held(self.by_layers):.3g}"
+        return f"{asked}; {of_both}." if self.plain else f"{asked}, which is taken as signals are normalised; {alone}."
 
     def _between(self) -> str:
         """What is made of the two ways."""
         kept = (
             ", neither above the small network's rate" if self.larger and max(self.by_loss, self.by_outputs) > 1 else ""
         )
+        if self._by_layers_alone:
+            return (
+                f", which counts as only widths differ{kept}"
+                if self._wider
+                else f", both for {self.by_start:.3g}{kept}"
+            )
         if self._wider:
             told = "the two agree" if self.agree else "the two disagree, so try some rates around it"
-            return f"as only widths differ, the second is taken{kept}, and {told}"
+            return f"; as only widths differ, the second is taken{kept}, and {told}"
         if self.agree:
-            return f"the two agree, and their geometric mean is taken{kept}"
-        return f"the two disagree, so try some rates around their geometric mean{kept}"
+            return f"; the two agree, and their geometric mean is taken{kept}"
+        return f"; the two disagree, so try some rates around their geometric mean{kept}"
+
+    @property
+    def _by_layers_alone(self) -> bool:
+        """Whether starts are left out of the rate."""
+        return self.by_layers is not None and not self.plain
 
     @property
     def _wider(self) -> bool:

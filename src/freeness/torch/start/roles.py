@@ -89,23 +89,23 @@ def roles_of(model: nn.Module, order: Sequence[str], grown: Mapping[str, int] | 
     return found
 
 
-def neurons(model: nn.Module, roles: Mapping[str, GroupRole]) -> float:
-    """How many there are: the numbers that all matrices in front of the output's give; 0 of a model that is linear.
+def neurons(model: nn.Module, roles: Mapping[str, GroupRole]) -> list[float]:
+    """How many each matrix in front of the output's gives; none of a model that is linear.
 
     A square of the model's own, of which nobody knows which side is the output's, counts as its root.
 
     Example:
         >>> model = nn.Sequential(nn.Linear(3, 4), nn.Tanh(), nn.Linear(4, 5), nn.Tanh(), nn.Linear(5, 2, bias=False))
         >>> neurons(model, roles_of(model, ["0", "2", "4"]))
-        9.0
+        [4.0, 5.0]
     """
-    found = 0.0
+    found: list[float] = []
     for name, value in trained_parameters(model).items():
         module, key = _place(name)
         if roles[name] in ("input", "hidden"):
             part = parts_of(model.get_submodule(module)).get(key)
             fan_in = part.fan_in if part is not None and part.role == "matrix" else math.sqrt(value.numel())
-            found += value.numel() / fan_in
+            found.append(value.numel() / fan_in)
     return found
 
 
