@@ -48,15 +48,8 @@ FAMILIES = {
     "plain residual MLP": "+",
     "post-norm ViT": "4",
 }
-NEW = (
-    "GRU",
-    "ConvNeXt",
-    "batch-normalised MLP",
-    "post-norm MLP",
-    "dense MLP",
-    "post-norm ViT",
-)  # that no rule had seen
-LATER = ("normalised MLP", "strided CNN")  # whose pairs of both sizes none had seen
+NEW = ("GRU", "ConvNeXt", "dense MLP", "plain residual MLP", "post-norm ViT")  # families that nothing was chosen on
+LATER = ("normalised MLP", "strided CNN")  # nor on their pairs of both sizes
 PLAIN = ("MLP", "ReLU MLP", "CNN", "strided CNN", "GRU", "plain residual MLP")  # without normalisation
 FLAT = 1.03  # losses over the least one that count as it, where the middle of an optimum is sought
 NEAR = 0.15  # of exponents
@@ -68,9 +61,9 @@ The best rate of a small network, carried to one eight times as wide, eight time
 loss after 150 steps beside the best of a search on the big network itself. [How to use it](howto/transfer.md).
 
 The families (`scripts/transfer_networks.py`) are MLPs: of tanh with orthogonal weights, of ReLU, of ReLU with layer norms, of
-tanh with batch normalisation, residual ones with norms in front or behind, and one whose layers read all before them. A ResNet
-with batch normalisation, a GPT, a ViT, two CNNs without normalisation, a Mixer. The GPT reads letters of Python's own help, the
-others images of Fashion-MNIST. They are 16 wide (convolutions 4 or 8) with one or two hidden layers or blocks at first.
+tanh with batch normalisation. Residual ones have norms in front or behind. Others are a ResNet with batch normalisation, a GPT,
+a ViT, two CNNs without normalisation, a Mixer. The GPT reads letters of Python's own help, the others images of Fashion-MNIST.
+They are 16 wide (convolutions 4 or 8) with one or two hidden layers or blocks at first.
 Three optimisers: SGD, momentum 0.9, AdamW. The search is of 13 to 16 rates on a grid that becomes finer. Seeds and grid were
 fixed before, with one start and one order of batches for all rates of a network. UNSEEN
 """
@@ -92,16 +85,20 @@ READING = """\
   differ. Groups keep what the last layer reads, and not the outputs; that was chosen on 18 pairs. On 65 pairs the root of the
   number of neurons came beside the starts. Of these 86 % came within 5 %, and 94 % within 10 %. Of twelve that came later it
   was 58 % of either. They showed that depth is not one thing: chains lost up to 30 %.
-* **So layers took the place of neurons.** On these 77 pairs C was the sum alone at first, L in a chain and √L in a stream. 96 %
-  came within 10 %. Of 18 pairs that came then, of chains of tanh with batch normalisation, of post-norm MLPs, and of the
-  largest chains with layer norms, SUMLATER. Told rates were too low over depth: agreement of all layers is one end
-  only. With the mean of both ends these 95 pairs are the first table. Nothing in C or in the powers of the width is fitted.
-  That starts are left out where something is normalised was seen there. Only pairs that came later judge it: the second table.
-* **The bars** were 80 % within 5 % and 95 % within 10 %. BARS
+* **So layers took the place of neurons.** C was the sum alone at first, L in a chain and √L in a stream: of the 77 pairs 96 %
+  came within 10 %. Of 18 pairs that came then 56 % came within 5 %, and 78 % within 10 %. They are of chains of tanh with
+  batch normalisation and of post-norm MLPs, and were told too low a rate over depth: all layers agree at one end only. With
+  the mean of both ends 16 of the 18 come within 5 %. Nothing in C or in the powers of the width is fitted. That starts are
+  left out where something is normalised was seen there. Only pairs that came later judge it: the second table.
+* **The bars** were 80 % within 5 % and 95 % within 10 %. Where the rule was chosen the first is met,
+  and the second missed by one or two pairs. Nothing that is advised diverged, and its mean is the smallest of all rules.
 * **Chains with norms** and nothing that skips had been told 3 to 9 times too high a rate over depth, and lost 14 to 30 %. Their
-  best rates fall to an eighth and a nineteenth. CHAINS
+  best rates fall to an eighth and a nineteenth. They are told about a ninth now, and lose at most 3 %. A residual MLP of eight
+  times the width and depth had lost 19 % under AdamW, and loses 9 %; a CNN had lost 18 %, and loses 13 %.
 * **What still misses.** Wide ReLU MLPs are told 4 to 7 times too low a rate under gradient descent, and lose 30 and 25 %; by
-  groups, as advised, 14 and 17 %. MISSES
+  groups, as advised, 14 and 17 %. Chains of tanh with batch normalisation, eight times as deep, are told a fourteenth.
+  With momentum and AdamW the best rates are three tenths and two fifths, and they lose 18 and 31 %. Rates by groups come to
+  0.8 of the searched rate's loss there.
 * **Other sums do worse**, read between trials where something is normalised (62 pairs). By the sum alone 74 % come within 10 %,
   with the starts beside it 81 %, by the mean of both ends 82 %. Best rates scatter about these by 2.28, 2.13 and 1.98.
   The curvature that is learned in lies between gradients along the weights, as Euler's theorem demands, and gradients that are
@@ -388,15 +385,19 @@ def exponents(lines: list[dict[str, Any]]) -> str:
     (off, by_told), (noise, by_again) = (
         (np.array([one - other for one, other in found.values()]), by_family(found)) for found in (pairs, again)
     )
-    near, told_near, again_near, searched = (
-        f"{np.mean(np.abs(found) <= NEAR):.0%} of {len(found)}" for found in (off, by_told, noise, by_again)
+    near, told_near = (f"{np.mean(np.abs(found) <= NEAR):.0%} of {len(found)}" for found in (off, by_told))
+    told = (
+        f"Told exponents of the growth are within {NEAR} of fitted ones in {near} pairs over width or\n"
+        f"depth, and in {told_near} families, as optimisers' means. Fitted is the middle of the rates within\n"
+        f"{FLAT - 1:.0%} of the least loss. Told ones scatter about these by {np.sqrt(np.mean(off**2)):.2f}."
     )
+    if not len(noise):
+        return told
+    again_near, searched = (f"{np.mean(np.abs(found) <= NEAR):.0%} of {len(found)}" for found in (noise, by_again))
     return (
-        f"Told exponents of the growth are within {NEAR} of fitted ones in {near} pairs over width or depth,\n"
-        f"and in {told_near} families, as means over the optimisers. Fitted is the middle of the rates within\n"
-        f"{FLAT - 1:.0%} of the least loss. A second search, from other starts and in other orders of batches, is within\n"
-        f"{NEAR} of the first in {again_near} pairs, and in {searched} families. Exponents of one search scatter by\n"
-        f"{np.sqrt(np.mean(noise**2) / 2):.2f}, of told ones about them by {np.sqrt(np.mean(off**2)):.2f}."
+        f"{told} A second search, from other starts and in\nother orders of batches, is within {NEAR} of the first in "
+        f"{again_near} pairs, and in {searched} families.\n"
+        f"Exponents of one search scatter by {np.sqrt(np.mean(noise**2) / 2):.2f}."
     )
 
 
