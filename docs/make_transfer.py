@@ -385,17 +385,17 @@ def exponents(lines: list[dict[str, Any]]) -> str:
     (off, by_told), (noise, by_again) = (
         (np.array([one - other for one, other in found.values()]), by_family(found)) for found in (pairs, again)
     )
-    near, told_near = (f"{np.mean(np.abs(found) <= NEAR):.0%} of {len(found)}" for found in (off, by_told))
-    told = (
-        f"Told exponents of the growth are within {NEAR} of fitted ones in {near} pairs over width or\n"
-        f"depth, and in {told_near} families, as optimisers' means. Fitted is the middle of the rates within\n"
+    of_pairs, of_families = (f"{np.mean(np.abs(found) <= NEAR):.0%} of {len(found)}" for found in (off, by_told))
+    text = (
+        f"Told exponents of the growth are within {NEAR} of fitted ones in {of_pairs} pairs over width or\n"
+        f"depth, and in {of_families} families, as optimisers' means. Fitted is the middle of the rates within\n"
         f"{FLAT - 1:.0%} of the least loss. Told ones scatter about these by {np.sqrt(np.mean(off**2)):.2f}."
     )
     if not len(noise):
-        return told
+        return text
     again_near, searched = (f"{np.mean(np.abs(found) <= NEAR):.0%} of {len(found)}" for found in (noise, by_again))
     return (
-        f"{told} A second search, from other starts and in\nother orders of batches, is within {NEAR} of the first in "
+        f"{text} A second search, from other starts and in\nother orders of batches, is within {NEAR} of the first in "
         f"{again_near} pairs, and in {searched} families.\n"
         f"Exponents of one search scatter by {np.sqrt(np.mean(noise**2) / 2):.2f}."
     )
