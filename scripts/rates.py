@@ -3,7 +3,7 @@
 ``python scripts/rates.py run`` trains; every run is one line of JSON in docs/rates/runs.jsonl, written when it is done, and a
 second call goes on behind the last. ``python scripts/rates.py table`` prints the table of docs/rates.md from these lines.
 
-``--steps 1000`` trains longer, into runs-1000.jsonl.
+``--steps 1000`` trains longer, into runs-1000.jsonl. ``--later`` takes the networks of rates_later.py, into runs-later.jsonl.
 
 A loss is the mean over the last 50 of 200 steps, of three seeds, each with weights and an order of batches of its own. Every way
 chooses for each seed by itself; the search has one rate for all three, the best of 20 by their mean loss, which favours it.
@@ -30,6 +30,7 @@ import torch
 from torch import nn
 
 from freeness.torch import FindOptions, criterion, find_rate, given_loss
+from rates_later import LATER
 from rates_networks import NETWORKS, Network
 from rates_training import MAKERS, STEPS, judged, trained
 
@@ -203,17 +204,20 @@ def adaptive(network: Network, how: tuple[str, str, dict[str, float]], seed: int
     return {"loss": _finite(judged(losses, steps)), "first": losses[0], "cost": 0.0}
 
 
-def cases() -> Iterator[tuple[str, Network]]:
-    """Every optimiser with every network, the quick ones first."""
+def cases(later: bool = False) -> Iterator[tuple[str, Network]]:
+    """Every optimiser with every network, the quick ones first; or those that came later, one after the other."""
+    if later:
+        yield from ((optimizer, network) for network in LATER for optimizer in RANGES)
+        return
     for names in (ORDER[:QUICK], ORDER[QUICK:]):
         for optimizer in RANGES:
             for name in names:
                 yield optimizer, next(network for network in NETWORKS if network.name == name)
 
 
-def run(store: Store) -> None:
+def run(store: Store, later: bool = False) -> None:
     """All that is missing."""
-    for optimizer, network in cases():
+    for optimizer, network in cases(later):
         key = {"network": network.name, "optimizer": optimizer}
         search(store, network, optimizer)
         for seed in SEEDS:
@@ -250,14 +254,14 @@ def searched(store: Store, key: Line) -> dict[int, float]:
     return {place: mean_loss(lines) for place, lines in by_place.items() if len(lines) == len(SEEDS)}
 
 
-def tabulate(store: Store) -> str:
+def tabulate(store: Store, later: bool = False) -> str:
     """Regrets of every way, by optimiser: losses over that of the search's best."""
     told = []
     for optimizer in RANGES:
         ways = ["find_rate", *(f"{rate:g}" for rate in HABITS[optimizer]), "torch-lr-finder", "Optuna, 1.5 runs"]
         ways += [way for way, *_ in ADAPTIVE[optimizer]]
         rows, regrets = [], {way: [] for way in ways}
-        for _, network in (case for case in cases() if case[0] == optimizer):
+        for _, network in (case for case in cases(later) if case[0] == optimizer):
             key = {"network": network.name, "optimizer": optimizer}
             losses = searched(store, key)
             done = store.of(**key, way="find_rate")
@@ -305,17 +309,18 @@ def main() -> None:
     parser.add_argument("what", choices=("run", "table"))
     parser.add_argument("--store", type=Path, help="docs/rates/runs.jsonl, or runs-1000.jsonl and the like")
     parser.add_argument("--steps", type=int, default=STEPS)
+    parser.add_argument("--later", action="store_true", help="the networks that came later")
     chosen = parser.parse_args()
     torch.set_num_threads(1)
     torch.set_flush_denormal(True)
-    named = "runs.jsonl" if chosen.steps == STEPS else f"runs-{chosen.steps}.jsonl"
-    path = chosen.store or Path("docs/rates") / named
+    named = ["runs", *["later"] * chosen.later, *[str(chosen.steps)] * (chosen.steps != STEPS)]
+    path = chosen.store or Path("docs/rates") / f"{'-'.join(named)}.jsonl"
     path.parent.mkdir(exist_ok=True, parents=True)
     store = Store(path, chosen.steps)
     if chosen.what == "run":
-        run(store)
+        run(store, chosen.later)
     else:
-        print(tabulate(store))
+        print(tabulate(store, chosen.later))
 
 
 if __name__ == "__main__":

@@ -1,12 +1,13 @@
 """The rate from the start alone on the twelve real networks of rates_networks.py, beside the search of runs.jsonl.
 
 ``python scripts/rates_starts.py`` measures what is missing, a line of JSON a training in docs/rates/starts.jsonl, and prints the
-table of docs/rates.md. None of these networks made the rule. Losses are read off the search, interpolated in logarithms; a rate
-is "as good" where the loss of the search is within 5 % of its least.
+table of docs/rates.md; ``--later`` does so for the networks of rates_later.py. None of these networks made the rule. Losses are
+read off the search, interpolated in logarithms; a rate is "as good" where the loss of the search is within 5 % of its least.
 """
 
 from __future__ import annotations
 
+import argparse
 import math
 from pathlib import Path
 
@@ -55,14 +56,18 @@ def row(runs: Store, line: Line) -> tuple[str, float, bool, float]:
 
 def main() -> None:
     """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--later", action="store_true", help="the networks that came later")
+    later = parser.parse_args().later
     torch.set_num_threads(1)
     torch.set_flush_denormal(True)
-    runs, store = Store(FOLDER / "runs.jsonl"), Store(FOLDER / "starts.jsonl")
+    runs, store = (Store(FOLDER / f"{name}{'-later' * later}.jsonl") for name in ("runs", "starts"))
     lines = [
         store.once(lambda n=network, o=optimizer: told(n, o), network=network.name, optimizer=optimizer)
-        for optimizer, network in cases()
+        for optimizer, network in cases(later)
     ]
-    rows = [row(runs, line) for line in lines]
+    ended = {(line["network"], line["optimizer"]) for line in runs.of(way="find_rate")}  # behind a search
+    rows = [row(runs, line) for line in lines if (line["network"], line["optimizer"]) in ended]
     print("| training | told | interval | as good in the search | loss at it |\n|---|---|---|---|---|")
     print("\n".join(text for text, *_ in rows))
     near = sum(loss <= 1.1 for _, loss, _, _ in rows)

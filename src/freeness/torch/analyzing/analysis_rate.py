@@ -25,7 +25,8 @@ from freeness.torch.model.outputs import run
 from freeness.torch.model.pace import TimeUp
 from freeness.torch.model.state import trained_parameters, untouched
 from freeness.torch.rate.rehearsal import Room, rehearsed, untried
-from freeness.torch.rate.starts import TRIED, rate_facts
+from freeness.torch.rate.starts import rate_facts
+from freeness.torch.rate.untried import TRIED
 from freeness.torch.record.tracing import Trace
 from freeness.torch.request.analyze_options import AnalyzeOptions
 from freeness.torch.request.stages import Stages

@@ -32,6 +32,12 @@ def adds_signals(model: nn.Module, inputs: Tensor) -> bool:
     """
     if any(isinstance(module, _RECURRENT) for module in model.modules()):
         return False
+    signals = signals_of(model, inputs)
+    return any(parts_differ(node, signals) for node in signals if node.name().startswith(_SUMS))
+
+
+def signals_of(model: nn.Module, inputs: Tensor) -> set[Node]:
+    """The nodes, of the graph that a forward pass leaves, whose values depend on the input; none where it cannot be run so."""
     leaf = inputs[:_FEW].detach().clone()
     if leaf.is_floating_point():
         leaf.requires_grad_()
@@ -40,12 +46,8 @@ def adds_signals(model: nn.Module, inputs: Tensor) -> bool:
             given = leaf * 1 if leaf.requires_grad else leaf  # a leaf may not be written to, its product may
             end = select_output(run(model, given))[1].grad_fn
     except FreenessError:
-        return False
-    if end is None:
-        return False
-    signals = _carrying(end, leaf)
-    sums = (node for node in signals if node.name().startswith(_SUMS))
-    return any(_skips(node, signals) for node in sums)
+        return set()
+    return set() if end is None else _carrying(end, leaf)
 
 
 def _carrying(end: Node, leaf: Tensor) -> set[Node]:
@@ -53,15 +55,15 @@ def _carrying(end: Node, leaf: Tensor) -> set[Node]:
     users: dict[Node, list[Node]] = {}
     first: list[Node] = []
     for node in reached([end], made_of):
-        if getattr(node, "variable", None) is leaf or node.name().startswith("EmbeddingBackward"):
+        if getattr(node, "variable", None) is leaf or node.name().startswith("Embedding"):
             first.append(node)
         for before in made_of(node):
             users.setdefault(before, []).append(node)
     return set(reached(first, lambda node: users.get(node, ())))
 
 
-def _skips(node: Node, signals: set[Node]) -> bool:
-    """Whether the history of one part of a sum has weights that another's has not."""
+def parts_differ(node: Node, signals: set[Node]) -> bool:
+    """Whether the history of one part of a sum, or of a product, has weights that another's has not."""
 
     def parts(one: Node) -> list[Node]:
         return [before for before in made_of(one) if before in signals]

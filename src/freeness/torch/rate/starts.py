@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
 from contextlib import ExitStack
 from dataclasses import replace
 
@@ -16,17 +15,16 @@ from freeness.torch.loss.given import GivenLoss, GivenOptimizer, given_loss, giv
 from freeness.torch.loss.losses import loss_function
 from freeness.torch.measured.curvature import AdamOptions, CurvatureOptions, adam_preconditioner, batch_sharpness
 from freeness.torch.measured.sums import adds_signals
-from freeness.torch.model.modes import fixed_masks, is_coupled, trained_mode
+from freeness.torch.model.modes import fixed_masks, trained_mode
 from freeness.torch.model.outputs import run
 from freeness.torch.model.pace import beat
 from freeness.torch.model.state import trained_parameters, untouched
-from freeness.torch.model.taps import Taps
+from freeness.torch.rate.untried import at_places, untried
 from freeness.torch.start.parts import NORMS
 from freeness.torch.start.swap import function_of
 from freeness.training import USUAL_BATCH, Adam, CrossEntropy, Objective, Optimizer, SquaredError, StartFacts
 
 MANY = 256  # samples that stand for all
-TRIED = 3_000_000  # parameters up to which λ is measured on many samples, and the rule is trusted
 _CLASSES = 10  # of the cross-entropies that the rule was fitted to
 _NEAR = 0.003  # residual of λ over it: the rule takes its root
 _PROBED = 128  # samples on which the loss along the first step is looked at
@@ -115,7 +113,7 @@ def rate_facts(
         residual=residual,
         scale=scale,
         places=places,
-        untried=_untried(model, criterion, (targets, places), mode) or _repeats(model, inputs) or _large(parameters),
+        untried=untried(model, criterion, (inputs, targets, places), mode),
     )
 
 
@@ -146,43 +144,13 @@ def _scale(model: nn.Module, data: tuple[Tensor, Tensor], loss: Objective, place
     return value / math.log(_CLASSES) if 0 < value < math.inf else 1.0
 
 
-def _untried(model: nn.Module, loss: Objective, aims: tuple[Tensor, int], mode: bool | None) -> str:
-    """What no network of the bank had, in words; "" where there is nothing. ``aims``: targets, and the places of a sample."""
-    targets, places = aims
-    if not isinstance(loss, SquaredError | CrossEntropy):
-        return f"the loss {loss.name}"
-    if _at_places(loss, targets):
-        return "classes at several places of a sample"
-    if places > 1:
-        return "numbers at several places of a sample"
-    if any(isinstance(module, nn.RNNBase) for module in model.modules()):
-        return "recurrent layers"
-    return "batch normalisation in training mode" if is_coupled(model, mode) else ""
-
-
-def _repeats(model: nn.Module, inputs: Tensor) -> str:
-    """Weights that a forward pass uses several times, or derivatives that it takes, in words; "" where there are none."""
-    names = {id(parameter): name for name, parameter in trained_parameters(model).items() if parameter.ndim > 1}
-    with Taps(names) as taps, torch.enable_grad():
-        run(model, inputs[:2])
-    if taps.backward:
-        return "derivatives in the forward pass"
-    uses = Counter(tap.name for tap in taps.taps)
-    return "weights that are used at several places" if any(count > 1 for count in uses.values()) else ""
-
-
-def _at_places(loss: Objective, targets: Tensor) -> bool:
-    """Whether a sample has several classes."""
-    return isinstance(loss, CrossEntropy) and targets.ndim > 1 and not targets.is_floating_point()
-
-
 def _places(model: nn.Module, loss: Objective, data: tuple[Tensor, Tensor]) -> int:
     """Of a sample, with a class or numbers each, as a mean over them is one over samples; a convolution's channels come first.
 
     The numbers of a place are the outputs of the last layer that ran, where it gives what the model does.
     """
     inputs, targets = data
-    if _at_places(loss, targets):
+    if at_places(loss, targets):
         return targets[0].numel()
     if not isinstance(loss, SquaredError) or targets.ndim < 2:
         return 1
@@ -202,10 +170,6 @@ def _places(model: nn.Module, loss: Objective, data: tuple[Tensor, Tensor]) -> i
         return 1
     channels = targets.shape[1 if spatial else -1] if targets.ndim > 2 else own
     return max(targets[0].numel() // channels, 1)
-
-
-def _large(parameters: int) -> str:
-    return f"more than {TRIED:,} parameters" if parameters > TRIED else ""
 
 
 def _overlaps(layer: _ConvNd) -> bool:

@@ -1,0 +1,59 @@
+"""What no network had on which the rule of the rate was judged: told in words, and the interval is wide."""
+
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from freeness.torch.rate.starts import rate_facts
+from freeness.training import start_rate
+
+
+class Two(nn.Module):
+    """Two layers, and what a function makes of them."""
+
+    def __init__(self, join):
+        super().__init__()
+        self.one, self.other, self.join = nn.Linear(6, 6), nn.Linear(6, 6), join
+
+    def forward(self, x):
+        return self.join(self.one(x), self.other(x), x)
+
+
+def attention(q, k, x):
+    return torch.softmax(q @ k.mT / 6**0.5, -1) @ x
+
+
+PRODUCTS = "signals that are multiplied by one another"
+JOINED = {
+    "a sum": (lambda a, b, x: a + b, ""),
+    "a square": (lambda a, b, x: a * a + b, ""),
+    "a swish": (lambda a, b, x: a * torch.sigmoid(a) + b, ""),
+    "a norm": (lambda a, b, x: b + a / (a.square().mean(-1, keepdim=True) + 1).sqrt(), ""),
+    "a number": (lambda a, b, x: 0.3 * a + b * 2, ""),
+    "attention": (attention, ""),
+    "torch's attention": (lambda a, b, x: F.scaled_dot_product_attention(a[None], b[None], x[None])[0], ""),
+    "a gate": (lambda a, b, x: a.sigmoid() * b, PRODUCTS),
+    "a matrix of the input": (lambda a, b, x: a.mT @ b, PRODUCTS),
+    "a sine": (lambda a, b, x: torch.sin(30 * a) + b, "sines"),
+}
+
+
+@pytest.mark.parametrize("name", JOINED)
+def test_products_and_sines_are_told(name):
+    join, told = JOINED[name]
+    torch.manual_seed(0)
+    x = torch.randn(6, 6)
+    assert rate_facts(Two(join), (x, x), "mse", "sgd", (6, True)).untried == told
+
+
+@pytest.mark.parametrize("table", [nn.Embedding(5, 4), nn.EmbeddingBag(5, 4)])
+def test_embeddings_are_told_and_widen_the_interval(table):
+    torch.manual_seed(0)
+    model = nn.Sequential(table, nn.Flatten(), nn.LazyLinear(3))
+    x, y = torch.randint(5, (8, 2)), torch.randint(3, (8,))
+    model(x)
+    facts = rate_facts(model, (x, y), "cross_entropy", "adam", (4, True))
+    rate = start_rate(facts, "cross_entropy", "adam")
+    assert facts.untried == "embeddings"
+    assert rate.high > 10 * rate.low
