@@ -1,8 +1,8 @@
-"""Thirteen more small networks that came when every way to choose a rate stood: nothing was chosen on them.
+"""Seventeen more small networks that came when every way to choose a rate stood: nothing was chosen on them.
 
 Kinds that the first twelve (rates_networks.py) lack: a GRU, dilated convolutions with weight norm, normalisation behind the
 branches, group norm, squeeze and excitation, a bag of embeddings, sines, sets, graphs, a flow, two views of a picture held
-against one another, binary classes, Huber's loss.
+against one another, binary classes, Huber's loss. And four that are as deep as they are wide.
 """
 
 from __future__ import annotations
@@ -285,6 +285,25 @@ def siren() -> nn.Module:
     return nn.Sequential(Sine(2, 48, first=True), Sine(48, 48), Sine(48, 48), nn.Linear(48, 1))
 
 
+def narrow(width: int, depth: int, activation: type[nn.Module], gain: float) -> nn.Module:
+    """A chain of as many hidden layers as units in them, or more, with orthogonal weights."""
+    network = dense(784, *[width] * depth, 10, activation=activation)
+    for layer in network[::2]:
+        nn.init.orthogonal_(layer.weight, gain)
+        nn.init.zeros_(layer.bias)
+    return network
+
+
+def narrow_convolutions() -> nn.Module:
+    """Eight layers of six channels, averaged over places at the end."""
+    layers: list[nn.Module] = []
+    for before in (1, *[6] * 7):
+        convolution = nn.Conv2d(before, 6, 3, padding=1)
+        nn.init.kaiming_normal_(convolution.weight)
+        layers += [convolution, nn.ELU()]
+    return nn.Sequential(nn.AvgPool2d(2), *layers, nn.AdaptiveAvgPool2d(2), nn.Flatten(), nn.Linear(24, 10))
+
+
 LATER = (
     Network("ReLU MLP of a table", lambda: dense(10, 64, 64, 64, 1, activation=nn.ReLU), prices, nn.HuberLoss(), 32),
     Network("SIREN", siren, one_picture, "mse"),
@@ -299,4 +318,8 @@ LATER = (
     Network("GRU", GRU, small_images, "cross_entropy"),
     Network("MobileNet", mobile, small_images, "cross_entropy", 32),
     Network("Transformer, norms behind", PostNorm, letters, "cross_entropy", 32),
+    Network("20 GELU layers, 12 wide", lambda: narrow(12, 20, nn.GELU, 1.5), flat_images, "cross_entropy", 32),
+    Network("12 tanh layers, 12 wide", lambda: narrow(12, 12, nn.Tanh, 1.1), flat_images, "cross_entropy", 16),
+    Network("24 ELU layers, 20 wide", lambda: narrow(20, 24, nn.ELU, 1.1), flat_images, "cross_entropy"),
+    Network("narrow convolutions", narrow_convolutions, small_images, "cross_entropy", 32),
 )

@@ -174,7 +174,12 @@ def _advised(usual: Rate, curvature: _Curvature, how: Training) -> Rate:
     sharpness = how.criterion.curvature(outputs) * many
     squared = isinstance(how.criterion, SquaredError)
     facts = StartFacts(
-        sharpness, np.nan, np.nan, np.nan, size, how.samples, scale=how.criterion.curvature(outputs) if squared else 1.0
+        sharpness,
+        *[np.nan] * 3,
+        parameters=size,
+        batch=how.samples,
+        narrow=sum(1 / layer.fan_out for layer in dense[:-1]) >= 1,
+        scale=how.criterion.curvature(outputs) if squared else 1.0,
     )
     return start_rate(facts, how.criterion, how.descent) if sharpness > 0 else usual
 

@@ -46,6 +46,12 @@ SINGLES = _Interval(
     0.5, 20.0, "with normalised layers, squared losses and single samples the rule was up to 20 times too low"
 )
 UNTRIED = _Interval(0.15, 10.0, "hardly anything like this was trained, and the best rate was up to 7 times the rule")
+CONVOLUTIONS = _Interval(
+    0.15,
+    10.0,
+    "with convolutions and nothing that normalises the rule was up to 16 times too low, and 3 times too high",
+)
+NARROW = _Interval(0.05, 2.5, "with as many layers as units in them the rule was 2 to 16 times too high")
 _EVIDENCE = (
     "of 96 networks that it was not fitted to, 56 came within 5 % of the best of 20 trials, 69 within 10 %, and 1 diverged "
     "(docs/learning-rate-bank.md)"
@@ -110,6 +116,10 @@ def _interval(facts: StartFacts, kind: _Kind) -> _Interval:
     """By what the network is: wider where the bank missed, and where it has nothing like it."""
     if facts.untried:
         return UNTRIED
+    if facts.narrow:
+        return NARROW
+    if facts.convolutional and not facts.normalised:
+        return CONVOLUTIONS
     return SINGLES if facts.normalised and kind == "squared" and facts.batch < _FEW else USUAL
 
 

@@ -20,6 +20,7 @@ class StartFacts:
         normalised: whether a layer normalises what passes.
         convolutional: whether there are convolutions.
         residual: whether signals are summed that both depend on the input.
+        narrow: whether a chain has as many hidden layers as units in them: Σ 1/n ≥ 1 over their widths n.
         scale: h, the loss' curvature in an output: 1 of ½Σ and of cross-entropy, 2/C of a mean over C squares, times the places
             of a squared loss; of other losses what they are at the start over ln 10, the cross-entropy of ten classes.
         places: of a sample that have a class or numbers of their own, 1 of others; their mean evens out noise as that of samples
@@ -39,6 +40,7 @@ class StartFacts:
     normalised: bool = False
     convolutional: bool = False
     residual: bool = False
+    narrow: bool = False
     scale: float = 1.0
     places: int = 1
     untried: str = ""

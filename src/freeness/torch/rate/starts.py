@@ -111,6 +111,7 @@ def rate_facts(
         normalised=normalised,
         convolutional=convolutional,
         residual=residual,
+        narrow=not residual and _is_narrow(model),
         scale=scale,
         places=places,
         untried=untried(model, criterion, (inputs, targets, places), mode),
@@ -170,6 +171,12 @@ def _places(model: nn.Module, loss: Objective, data: tuple[Tensor, Tensor]) -> i
         return 1
     channels = targets.shape[1 if spatial else -1] if targets.ndim > 2 else own
     return max(targets[0].numel() // channels, 1)
+
+
+def _is_narrow(model: nn.Module) -> bool:
+    """Whether the hidden layers are as many as their units; those of a convolution are its channels, the last layer is none."""
+    widths = [len(weight) for weight in trained_parameters(model).values() if weight.ndim > 1]
+    return sum(1 / width for width in widths[:-1]) >= 1
 
 
 def _overlaps(layer: _ConvNd) -> bool:
