@@ -14,22 +14,27 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from freeness.torch import given_loss
+from freeness.torch import given_loss, given_optimizer
+from freeness.torch.rate.rehearsal import rehearsed
 from freeness.torch.rate.starts import rate_facts
 from freeness.training import SGD, start_rate
-from rates import RANGES, TRIALS, Line, Store, cases, searched
+from rates import RANGES, TRIALS, Line, Store, cases, loss_in, searched
 from rates_networks import Network
 
 FOLDER = Path("docs/rates")
 SAMPLES, GOOD = 512, 1.05
+LOST = 1e3  # times the best loss, that of a run that diverged
 
 
-def told(network: Network, optimizer: str) -> Line:
-    """By the rule, for the first seed's network in training mode."""
+def told(network: Network, optimizer: str, *, tried: bool = False) -> Line:
+    """By the rule, for the first seed's network in training mode; and tried for 100 steps, as `freeness analyze` does."""
     inputs, targets = (part[:SAMPLES] for part in network.data())
     descent = SGD(momentum=0.9) if optimizer == "momentum" else optimizer
     facts = rate_facts(network.started(0).train(), (inputs, targets), network.loss, descent, (network.batch, True))
     rate = start_rate(facts, given_loss(network.loss), descent)
+    if tried:
+        how = (given_loss(network.loss), given_optimizer(descent))
+        rate = rehearsed(network.started(0), network.data(), how, rate, training=True)
     return {"rate": rate.recommended, "low": rate.low, "high": rate.high, "untried": facts.untried}
 
 
@@ -41,8 +46,12 @@ def row(runs: Store, line: Line) -> tuple[str, float, bool, float]:
     places = sorted(losses)
     least = min(losses.values())
     good = [float(rates[place]) for place in places if losses[place] <= GOOD * least]
-    heights = [math.log(min(losses[place], 1e9)) for place in places]
-    loss = math.exp(np.interp(math.log(line["rate"]), np.log(rates[places]), heights)) / least
+    alone = {each["place"]: loss_in(each) for each in runs.of(**key, way="search", seed=0)}
+    there = alone[min(losses, key=lambda place: losses[place])]
+    known = {place: loss / there for place, loss in alone.items()}  # by the first seed where others did not run
+    known |= {place: loss / least for place, loss in losses.items()}
+    heights = [math.log(min(known[place], LOST)) for place in sorted(known)]
+    loss = math.exp(np.interp(math.log(line["rate"]), np.log(rates[sorted(known)]), heights))
     off = max(good[0] / line["rate"], line["rate"] / good[-1], 1.0)
     cells = [
         f"{line['network']}, {line['optimizer']}",
@@ -58,12 +67,15 @@ def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--later", action="store_true", help="the networks that came later")
-    later = parser.parse_args().later
+    parser.add_argument("--tried", action="store_true", help="tried for 100 steps, up to six rates")
+    chosen = parser.parse_args()
+    later, tried = chosen.later, chosen.tried
     torch.set_num_threads(1)
     torch.set_flush_denormal(True)
-    runs, store = (Store(FOLDER / f"{name}{'-later' * later}.jsonl") for name in ("runs", "starts"))
+    named = ("runs", "tried" if tried else "starts")
+    runs, store = (Store(FOLDER / f"{name}{'-later' * later}.jsonl") for name in named)
     lines = [
-        store.once(lambda n=network, o=optimizer: told(n, o), network=network.name, optimizer=optimizer)
+        store.once(lambda n=network, o=optimizer: told(n, o, tried=tried), network=network.name, optimizer=optimizer)
         for optimizer, network in cases(later)
     ]
     ended = {(line["network"], line["optimizer"]) for line in runs.of(way="find_rate")}  # behind a search

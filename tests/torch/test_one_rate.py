@@ -62,9 +62,8 @@ def test_an_analysis_tells_one_rate_everywhere(model, optimizer):
     assert f">{told}</td>" in render_html([analysis, analysis]).split("<article")[0]  # the overview
     for answer in (answer_of(analysis), brief_of(analysis)):
         lines = [part.text for part in answer.section("").parts if isinstance(part, Sentence)]
-        between = (
-            f", between {number(rate.low, 3)} and {number(rate.high, 3)}" if model == "batch normalisation" else ""
-        )
+        wide = model in ("batch normalisation", "convolution")
+        between = f", between {number(rate.low, 3)} and {number(rate.high, 3)}" if wide else ""
         place = lines.index(
             f"Learning rate to start from: {told}{between}."
         )  # no bare point where the interval is wide

@@ -57,3 +57,25 @@ def test_embeddings_are_told_and_widen_the_interval(table):
     rate = start_rate(facts, "cross_entropy", "adam")
     assert facts.untried == "embeddings"
     assert rate.high > 10 * rate.low
+
+
+@pytest.mark.parametrize(("layers", "width", "narrow"), [(3, 8, False), (8, 8, True), (16, 8, True), (8, 16, False)])
+def test_chains_as_deep_as_wide_get_an_interval_that_lies_lower(layers, width, narrow):
+    torch.manual_seed(0)
+    hidden = [part for _ in range(layers) for part in (nn.Linear(width, width), nn.Tanh())]
+    x, y = torch.randn(16, width), torch.randint(3, (16,))
+    facts = rate_facts(nn.Sequential(*hidden, nn.Linear(width, 3)), (x, y), "cross_entropy", "sgd", (8, True))
+    rate = start_rate(facts, "cross_entropy", "sgd")
+    assert facts.narrow is narrow
+    assert (rate.low < 0.1 * rate.recommended) is narrow
+    assert rate.high < 3 * rate.recommended
+
+
+@pytest.mark.parametrize(("norm", "wide"), [(nn.Identity, True), (lambda: nn.GroupNorm(1, 4), False)])
+def test_convolutions_that_nothing_normalises_get_a_wide_interval(norm, wide):
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Conv2d(1, 4, 3, padding=1), norm(), nn.ReLU(), nn.Flatten(), nn.Linear(4 * 36, 3))
+    x, y = torch.randn(12, 1, 6, 6), torch.randint(3, (12,))
+    facts = rate_facts(model, (x, y), "cross_entropy", "adam", (4, True))
+    rate = start_rate(facts, "cross_entropy", "adam")
+    assert (rate.high > 10 * rate.low) is wide
