@@ -397,7 +397,8 @@ def exponents(lines: list[dict[str, Any]]) -> str:
     return (
         f"{text} A second search, from other starts and in\nother orders of batches, is within {NEAR} of the first in "
         f"{again_near} pairs, and in {searched} families.\n"
-        f"Exponents of one search scatter by {np.sqrt(np.mean(noise**2) / 2):.2f}. So of single pairs no rule can tell them so often."
+        f"Exponents of one search scatter by {np.sqrt(np.mean(noise**2) / 2):.2f}.\n"
+        "To be there in 80 % of pairs asks for more than a second search gives."
     )
 
 
