@@ -1,6 +1,7 @@
 """The law of p(X) against the closed ones, quantiles and the matrix method."""
 
 from itertools import pairwise
+from math import comb
 
 import numpy as np
 import pytest
@@ -132,3 +133,13 @@ def test_mass_beside_0_however_near_it_is_asked_for():
     x = np.array([1e-12, 1e-24, 1e-60, 1e-300])
     np.testing.assert_allclose(law.cdf(x), Semicircle(1.0).cdf(x ** (1 / 3)), rtol=1e-14)
     assert law.cdf(0.0) == 0.5 and law.quantile(0.5) == 0.0
+
+
+@pytest.mark.parametrize("degree", [3, 6, 12])
+def test_moments_survive_powers_that_cancel(degree):
+    """Of Chebyshev's polynomials of an arcsine law all are arcsine again: moments binom(2k, k)/4^k."""
+    coefficients = np.polynomial.chebyshev.cheb2poly([0.0] * degree + [1.0])
+    law = PolynomialLaw(Arcsine(1.0), tuple(coefficients.tolist()))
+    exact = np.array([comb(k, k // 2) / 2.0**k if k % 2 == 0 else 0.0 for k in range(1, 21)])
+    assert law.moments(20) == pytest.approx(exact, abs=1e-12)
+    assert law.variance == pytest.approx(0.5, abs=1e-12)

@@ -15,6 +15,8 @@ from freeness import (
     free_product,
     free_sum,
     free_variables,
+    scale,
+    shift,
     symmetrized,
 )
 from freeness.laws import Neighbours, quantiles
@@ -175,3 +177,13 @@ def test_the_median_of_a_symmetric_law_with_a_gap_is_where_the_gap_begins():
 )
 def test_a_level_of_a_gap_is_reached_where_the_gap_begins(law, level, begins, among):
     assert law.quantile([level, *among])[0] == pytest.approx(begins, abs=1e-9)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_a_level_of_a_gap_in_front_of_an_atom_begins_the_gap(seed):
+    weights = np.random.default_rng(seed).dirichlet(np.ones(4))
+    parts = [MarchenkoPastur(0.1), PointMass(3.0), shift(scale(Semicircle(), 0.2), 5.0), PointMass(7.0)]
+    law = Mixture(parts, weights)
+    assert float(law.quantile(law.cdf(2.5))) == pytest.approx((1 + 0.1**0.5) ** 2, abs=1e-7)
+    assert float(law.quantile(law.cdf(6.0))) == pytest.approx(5.4, abs=1e-7)
+    assert float(law.quantile(law.cdf(3.0) - weights[1] / 2)) == 3.0

@@ -35,6 +35,9 @@ JOINED = {
     "torch's attention": (lambda a, b, x: F.scaled_dot_product_attention(a[None], b[None], x[None])[0], ""),
     "a gate": (lambda a, b, x: a.sigmoid() * b, PRODUCTS),
     "a matrix of the input": (lambda a, b, x: a.mT @ b, PRODUCTS),
+    "an attended gate": (lambda a, b, x: torch.log_softmax(a.mT @ b, -1), PRODUCTS),
+    "a ratio": (lambda a, b, x: a / (1 + b.abs()), PRODUCTS),
+    "a gated half": (lambda a, b, x: F.glu(torch.cat([a, b], -1)), PRODUCTS),
     "a sine": (lambda a, b, x: torch.sin(30 * a) + b, "sines"),
 }
 
@@ -79,3 +82,17 @@ def test_convolutions_that_nothing_normalises_get_a_wide_interval(norm, wide):
     facts = rate_facts(model, (x, y), "cross_entropy", "adam", (4, True))
     rate = start_rate(facts, "cross_entropy", "adam")
     assert (rate.high > 10 * rate.low) is wide
+
+
+@pytest.mark.parametrize(
+    ("make", "narrow"),
+    [
+        (lambda: nn.Sequential(nn.Linear(8, 64), nn.Tanh(), nn.Linear(64, 1), nn.Tanh(), nn.Linear(1, 3)), False),
+        (lambda: nn.Sequential(*[nn.utils.parametrizations.weight_norm(nn.Linear(8, 8)) for _ in range(6)]), False),
+        (lambda: nn.Sequential(*[nn.Linear(8, 8) for _ in range(10)]), True),
+    ],
+)
+def test_layers_are_counted_as_they_run(make, narrow):
+    torch.manual_seed(0)
+    x, y = torch.randn(16, 8), torch.randint(3, (16,))
+    assert rate_facts(make(), (x, y), "cross_entropy", "sgd", (8, True)).narrow is narrow

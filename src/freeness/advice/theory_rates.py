@@ -34,6 +34,7 @@ from freeness.training import (
     Rate,
     SquaredError,
     StartFacts,
+    as_many,
     loss_of,
     optimizer_of,
     rate_of_sharpness,
@@ -178,7 +179,7 @@ def _advised(usual: Rate, curvature: _Curvature, how: Training) -> Rate:
         *[np.nan] * 3,
         parameters=size,
         batch=how.samples,
-        narrow=sum(1 / layer.fan_out for layer in dense[:-1]) >= 1,
+        narrow=as_many([layer.fan_out for layer in dense[:-1]]),
         scale=how.criterion.curvature(outputs) if squared else 1.0,
     )
     return start_rate(facts, how.criterion, how.descent) if sharpness > 0 else usual

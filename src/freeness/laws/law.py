@@ -33,6 +33,7 @@ _GAPS = (1e-2, 1e-3, 1e-4, 1e-5)  # the same of points beside an atom that has a
 _NEAREST = 1e-4  # so far at most are these the gap's where a little mass may lie between them
 _TOTAL = 1e-7  # by which a distribution function rises by more than the atom in no gap
 _NOTHING = 1e-9  # the same where nothing lies between the points beside the atom but itself
+_AT_ATOM = 1e-14  # to which the levels of an atom are known
 _UNKNOWN = 1e-4  # the same at an atom, of which it is not known on which side it lies
 
 
@@ -377,7 +378,8 @@ class Law(Shown, Plotted, ABC):
         settled = (levels <= 0) | (levels >= 1)
         uppers = self.cdf([atom.position for atom in self.atoms]).tolist()
         for atom, upper in zip(self.atoms, uppers, strict=True):
-            here = ~settled & (levels <= upper + 1e-14) & (levels > upper - atom.mass)
+            slack = min(_AT_ATOM, atom.mass / 2)  # at the lower level a gap before the atom may begin
+            here = ~settled & (levels <= upper + _AT_ATOM) & (levels > upper - atom.mass + slack)
             found[here], settled = atom.position, settled | here
         if self.symmetric and (levels == 0.5).any() and self._reaches_zero:
             found[levels == 0.5], settled = 0.0, settled | (levels == 0.5)

@@ -48,18 +48,32 @@ class PolynomialLaw(ImageLaw):
 
     @property
     def mean(self) -> float:
-        return float(self._means(self._polynomial))
+        return float(self.moments(1)[0])
 
     @property
     def variance(self) -> float:
-        return float(self._means((self._polynomial - self.mean) ** 2))
+        value, terms = self._expanded((self._polynomial - self.mean) ** 2)
+        if terms <= (self.hull[1] - self.hull[0]) ** 2:
+            return value
+        first, second = self.moments(2)
+        return float(second - first**2)
 
     def moments(self, order: int) -> Float[np.ndarray, " order"]:
-        return np.array([self._means(self._polynomial**k) for k in range(1, order + 1)])
+        """Of powers of p, expanded, where terms cancel by no more than a circle around the support loses; else by the circle."""
+        found = super().moments(order)
+        reach = max(-self.hull[0], self.hull[1])
+        with np.errstate(over="ignore", invalid="ignore"):
+            for k in range(1, int(order) + 1):
+                value, terms = self._expanded(self._polynomial**k)
+                if not terms <= reach**k:
+                    break  # higher powers cancel more
+                found[k - 1] = value
+        return found
 
-    def _means(self, polynomial: Polynomial) -> float:
-        coefficients = polynomial.coef
-        return coefficients[0] + coefficients[1:] @ self.law.moments(len(coefficients) - 1)
+    def _expanded(self, polynomial: Polynomial) -> tuple[float, float]:
+        """The mean of a polynomial by moments of the law, and the sum of its terms' sizes: rounding is LAST_DIGIT of that."""
+        terms = polynomial.coef * np.concatenate([[1.0], self.law.moments(len(polynomial.coef) - 1)])
+        return float(terms.sum()), float(np.abs(terms).sum())
 
     @cached_property
     def _polynomial(self) -> Polynomial:

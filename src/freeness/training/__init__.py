@@ -26,7 +26,7 @@ from freeness.training.rate_trials import Leg, RateTrial, diverges, halved, rate
 from freeness.training.rate_trials import check_budget as check_budget
 from freeness.training.rate_trials import tail_of as tail_of
 from freeness.training.schedule import Schedule, schedule_names
-from freeness.training.start_facts import StartFacts
+from freeness.training.start_facts import StartFacts, as_many
 from freeness.training.usual_rate import rate_of_sharpness
 
 __all__ = [
@@ -54,6 +54,7 @@ __all__ = [
     "TrainingCurve",
     "Unseen",
     "WarmUp",
+    "as_many",
     "breaking_rate",
     "diverges",
     "found_rate",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 
@@ -20,7 +21,7 @@ class StartFacts:
         normalised: whether a layer normalises what passes.
         convolutional: whether there are convolutions.
         residual: whether signals are summed that both depend on the input.
-        narrow: whether a chain has as many hidden layers as units in them: Σ 1/n ≥ 1 over their widths n.
+        narrow: whether nothing is added and there are as many hidden layers as units in one, see :func:`as_many`.
         scale: h, the loss' curvature in an output: 1 of ½Σ and of cross-entropy, 2/C of a mean over C squares, times the places
             of a squared loss; of other losses what they are at the start over ln 10, the cross-entropy of ten classes.
         places: of a sample that have a class or numbers of their own, 1 of others; their mean evens out noise as that of samples
@@ -44,3 +45,13 @@ class StartFacts:
     scale: float = 1.0
     places: int = 1
     untried: str = ""
+
+
+def as_many(widths: Sequence[int]) -> bool:
+    """Whether hidden layers of these widths are as many as units in one of them, in the mean.
+
+    Example:
+        >>> as_many([8] * 8), as_many([64, 1, 64])
+        (True, False)
+    """
+    return len(widths) ** 2 >= sum(widths) > 0

@@ -17,7 +17,7 @@ from freeness.torch.model.outputs import OutputKey, run, select_output
 from freeness.torch.model.state import untouched
 from freeness.training import Objective
 
-_LOOKED = 2  # samples that a function of the user is tried on; one tells whether there are several outputs
+_LOOKED = 2  # samples that a model and a function of the user are tried on
 
 
 class Selected(nn.Module):
@@ -90,8 +90,7 @@ def adapted(
     if isinstance(model, Selected | Whole):  # it was adapted before
         return model, objective
     with untouched(model, copies=list(model.buffers())), torch.no_grad():
-        looked = _LOOKED if isinstance(objective, WrittenLoss) else 1
-        some, wanted = data[0][:looked], data[1][:looked]
+        some, wanted = data[0][:_LOOKED], data[1][:_LOOKED]  # batch statistics refuse one sample
         returned = run(model, some)
         if isinstance(returned, Tensor):
             return model, objective

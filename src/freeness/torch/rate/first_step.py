@@ -93,9 +93,15 @@ def is_adaptive(factory: OptimizerFactory) -> bool:
         (True, False)
     """
     weight = nn.Parameter(torch.zeros(2))
-    optimizer = factory([weight])
     weight.grad = torch.tensor([1.0, 10.0])
-    optimizer.step()
+    try:
+        optimizer = factory([weight])
+        optimizer.step()
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise InputError(
+            f"expected an optimiser that takes a step on vectors by their gradients alone, got one that says {str(error)!r}; "
+            "take sgd, momentum, adam or adamw for the comparison."
+        ) from error
     first, second = weight.detach().tolist()
     return abs(second) < 2 * abs(first)
 

@@ -22,7 +22,7 @@ from freeness.torch.model.state import trained_parameters, untouched
 from freeness.torch.rate.untried import at_places, untried
 from freeness.torch.start.parts import NORMS
 from freeness.torch.start.swap import function_of
-from freeness.training import USUAL_BATCH, Adam, CrossEntropy, Objective, Optimizer, SquaredError, StartFacts
+from freeness.training import USUAL_BATCH, Adam, CrossEntropy, Objective, Optimizer, SquaredError, StartFacts, as_many
 
 MANY = 256  # samples that stand for all
 _CLASSES = 10  # of the cross-entropies that the rule was fitted to
@@ -111,7 +111,7 @@ def rate_facts(
         normalised=normalised,
         convolutional=convolutional,
         residual=residual,
-        narrow=not residual and _is_narrow(model),
+        narrow=not residual and _is_narrow(model, inputs[:2]),
         scale=scale,
         places=places,
         untried=untried(model, criterion, (inputs, targets, places), mode),
@@ -173,10 +173,19 @@ def _places(model: nn.Module, loss: Objective, data: tuple[Tensor, Tensor]) -> i
     return max(targets[0].numel() // channels, 1)
 
 
-def _is_narrow(model: nn.Module) -> bool:
-    """Whether the hidden layers are as many as their units; those of a convolution are its channels, the last layer is none."""
-    widths = [len(weight) for weight in trained_parameters(model).values() if weight.ndim > 1]
-    return sum(1 / width for width in widths[:-1]) >= 1
+def _is_narrow(model: nn.Module, inputs: Tensor) -> bool:
+    """Whether there are as many hidden layers as units in one of them, in the mean; those of a convolution are its channels."""
+    widths: list[int] = []  # as layers run; the last one gives the outputs
+
+    def see(layer: nn.Module, given: object, found: Tensor) -> None:
+        widths.append(layer.out_channels if isinstance(layer, _ConvNd) else found.shape[-1])
+
+    with ExitStack() as hooks, torch.no_grad():
+        for layer in model.modules():
+            if isinstance(layer, _ConvNd | nn.Linear):
+                hooks.enter_context(layer.register_forward_hook(see))
+        run(model, inputs)
+    return as_many(widths[:-1])
 
 
 def _overlaps(layer: _ConvNd) -> bool:

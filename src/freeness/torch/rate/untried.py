@@ -15,18 +15,18 @@ from freeness.torch.model.taps import Taps
 from freeness.training import CrossEntropy, Objective, SquaredError
 
 TRIED = 3_000_000  # parameters up to which λ is measured on many samples, and the rule is trusted
-_PRODUCTS, _BY_ROWS = ("MulBackward",), ("BmmBackward", "MmBackward")
+MULTIPLIED = "signals that are multiplied by one another"
+_PRODUCTS, _BY_ROWS = ("MulBackward", "DivBackward"), ("BmmBackward", "MmBackward")
+_GATES = ("GluBackward", "TrilinearBackward")
 
 
 def untried(model: nn.Module, loss: Objective, data: tuple[Tensor, Tensor, int], mode: bool | None) -> str:
     """In words; "" where there is nothing. ``data``: inputs, targets, and the places of a sample."""
     inputs, targets, places = data
-    return (
-        _of_loss(loss, targets, places)
-        or _of_layers(model, mode)
-        or _of_signals(model, inputs)
-        or _repeats(model, inputs)
-    )
+    told = _of_loss(loss, targets, places) or _of_layers(model, mode)
+    if not told and not inputs.is_floating_point():  # a table takes them
+        return "embeddings"
+    return told or _of_signals(model, inputs) or _repeats(model, inputs)
 
 
 def at_places(loss: Objective, targets: Tensor) -> bool:
@@ -45,8 +45,6 @@ def _of_loss(loss: Objective, targets: Tensor, places: int) -> str:
 def _of_layers(model: nn.Module, mode: bool | None) -> str:
     if any(isinstance(module, nn.RNNBase) for module in model.modules()):
         return "recurrent layers"
-    if any(isinstance(module, nn.Embedding | nn.EmbeddingBag) for module in model.modules()):
-        return "embeddings"
     if is_coupled(model, mode):
         return "batch normalisation in training mode"
     parameters = sum(parameter.numel() for parameter in trained_parameters(model).values())
@@ -59,10 +57,12 @@ def _of_signals(model: nn.Module, inputs: Tensor) -> str:
     names = {node.name() for node in signals}
     if any(name.startswith(("SinBackward", "CosBackward")) for name in names):
         return "sines"
-    attends = any("Softmax" in name for name in names)
+    if any(name.startswith(_GATES) for name in names):
+        return MULTIPLIED
+    attends = any(name.startswith(("SoftmaxBackward", "SafeSoftmaxBackward")) for name in names)
     kinds = _PRODUCTS if attends else _PRODUCTS + _BY_ROWS
     products = (node for node in signals if node.name().startswith(kinds))
-    return "signals that are multiplied by one another" if any(parts_differ(node, signals) for node in products) else ""
+    return MULTIPLIED if any(parts_differ(node, signals) for node in products) else ""
 
 
 def _repeats(model: nn.Module, inputs: Tensor) -> str:

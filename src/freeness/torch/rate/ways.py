@@ -136,7 +136,7 @@ class Ways:
             )
         mean = f" (mean of {self.there.starts} starts)" if self.there.starts > 1 else ""
         both = "the rate is the geometric mean of this and that"
-        alone = "the two agree" if self.agree else "the two disagree, so try some rates around it"
+        alone = "starts and layers agree" if self.agree else "starts and layers disagree, so try some rates around it"
         return (
             f"The first step of {optimizer} begins to raise the loss at {self.here.crossing.rate:.3g}, in the small network at "
             f"{critical:.3g}{mean}, which asks for {self.by_loss:.3g} times its rate. How far outputs move asks for "
@@ -145,8 +145,9 @@ class Ways:
 
     def _layers_ask(self, of_both: str, alone: str) -> str:
         """What layers ask for, and what is done with it: with what starts say, or alone."""
+        last = f"{alone[0].upper()}{alone[1:]}."
         if self.by_layers is None:
-            return f"{alone[0].upper()}{alone[1:]}." if self.at_edge else ""
+            return last if self.at_edge else ""
         asked = f"Layers and their width ask for {self._held(self.by_layers):.3g}"
         return f"{asked}; {of_both}." if self.plain else f"{asked}, which is taken as signals are normalised; {alone}."
 
@@ -157,7 +158,7 @@ class Ways:
         )
         if self._by_layers_alone:
             return (
-                f", which counts as only widths differ{kept}"
+                f", and as only widths differ this is what starts say{kept}"
                 if self._wider
                 else f", both for {self.by_start:.3g}{kept}"
             )
