@@ -432,8 +432,7 @@ class CurveLaw(BandedLaw, TransformLaw):
         lost = np.flatnonzero(~found.converged)
         if lost.size:  # beside the ends of very narrow bands leaps miss
             careful = replace(standard, near=1.0, guesses=False, wary=False)
-            tied = partial(tied_change, update, curve)
-            put(found, lost, follow(tied, start, target[lost], height[lost], magnitude[lost], careful))
+            put(found, lost, follow(update, start, target[lost], height[lost], magnitude[lost], careful))
         return found
 
     def _update(self, curve: SpectralCurve) -> Update:
@@ -481,23 +480,6 @@ def newton_change(
     if curve.size == 1:
         return base[None], margin
     return np.stack([base, *(slope * base + pending for slope, pending in point.updates)]), margin
-
-
-def tied_change(
-    update: Update, curve: SpectralCurve, parameters: np.ndarray, target: np.ndarray
-) -> tuple[np.ndarray, Margin]:
-    """The joint step from where the inner unknowns are solved for once more, at the same base parameter.
-
-    Where z depends little on the base, what inner equations lack behind one joint step, by its square, moves the base far in
-    the next: only each second one contracts. Tied, they are steps of one unknown (nonlinear elimination: Lanzkron, Rose and
-    Wilkes 1996).
-    """
-    if curve.size == 1:
-        return update(parameters, target)
-    pending = np.stack([row[1] for row in curve.evaluate(parameters, 2).updates])
-    moved = np.concatenate([parameters[:1], parameters[1:] + pending])
-    change, margin = update(moved, target)
-    return moved - parameters + change, margin
 
 
 def _margin(point: CurvePoint, target: np.ndarray) -> np.ndarray:
