@@ -3,6 +3,7 @@
 import functools
 import gc
 import importlib.util
+import math
 import os
 import secrets
 from collections.abc import Iterator
@@ -32,6 +33,15 @@ settings.register_profile("full", derandomize=True, deadline=None, max_examples=
 settings.register_profile("random", deadline=None, max_examples=500)
 PROFILE = os.environ.get("FREENESS_HYPOTHESIS", "ci")
 settings.load_profile(PROFILE)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _unhurried() -> Iterator[None]:
+    """No test hangs on a clock."""
+    from freeness.numerics import time_limit
+
+    with time_limit(math.inf):
+        yield
 
 
 @pytest.hookimpl(tryfirst=True)  # before hypothesis reads its option; xdist hands the option on to its workers

@@ -26,8 +26,9 @@ def _forward(parameters: list[tuple[Any, Any]], x: Any) -> Any:
 
 def _empirical(implementation: NtkImplementation) -> Callable[[], Array]:
     # (in, out), so that no transposition hides the structure of a layer from the package.
-    parameters = [(jax.numpy.asarray(w.T.copy()), jax.numpy.asarray(b)) for w, b in network.weights()]
-    x = jax.numpy.asarray(network.sample())[None]
+    kind = jax.numpy.float64 if jax.config.jax_enable_x64 else jax.numpy.float32
+    parameters = [(jax.numpy.asarray(w.T.copy(), kind), jax.numpy.asarray(b, kind)) for w, b in network.weights()]
+    x = jax.numpy.asarray(network.sample(), kind)[None]
     # Without trace_axes all pairs of outputs are kept.
     function = jax.jit(empirical_ntk_fn(_forward, trace_axes=(), implementation=implementation))
 
@@ -37,18 +38,20 @@ def _empirical(implementation: NtkImplementation) -> Callable[[], Array]:
     return job
 
 
-def _empirical_row(implementation: NtkImplementation, *, narrow: bool = False) -> Row:
-    """``narrow``: ours in float32, too."""
+def _empirical_row(implementation: NtkImplementation, *, narrow: bool = False, wide: bool = False) -> Row:
+    """``narrow``: ours in float32, too; ``wide``: theirs in float64, too."""
     import torch
 
     from benchmarks.torch_network import ours_all
 
+    jax.config.update("jax_enable_x64", wide)
     return Row(
         ours=ours_all(torch.float32 if narrow else None),
         theirs=_empirical(implementation),
         error=network.all_error,
         measure="largest error of an eigenvalue over λ_max",
         bar=ALL,
+        remark="both in float32" if narrow else "both in float64" if wide else "ours in float64, the peer in float32",
     )
 
 
@@ -84,6 +87,9 @@ ROWS = {
 } | {
     "all eigenvalues of J_θJ_θᵀ, by structured derivatives, ours in float32": lambda: _empirical_row(
         NtkImplementation.STRUCTURED_DERIVATIVES, narrow=True
+    ),
+    "all eigenvalues of J_θJ_θᵀ, by structured derivatives, both in float64": lambda: _empirical_row(
+        NtkImplementation.STRUCTURED_DERIVATIVES, wide=True
     ),
     "analytic NTK, depth 1000, chaotic": lambda: _analytic_row(False),
     "analytic NTK, depth 1000, chaotic, float64": lambda: _analytic_row(True),

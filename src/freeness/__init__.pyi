@@ -19,6 +19,7 @@ from freeness.advice import transfer_table as transfer_table
 from freeness.errors import ConvergenceError as ConvergenceError
 from freeness.errors import FreenessError as FreenessError
 from freeness.errors import InputError as InputError
+from freeness.errors import TimeLimitError as TimeLimitError
 from freeness.expressions import Circular as Circular
 from freeness.expressions import Expression as Expression
 from freeness.expressions import Given as Given
@@ -86,6 +87,7 @@ from freeness.network import image_resnet as image_resnet
 from freeness.network import mixer as mixer
 from freeness.network import mlp as mlp
 from freeness.network import transformer as transformer
+from freeness.numerics import time_limit as time_limit
 from freeness.spectra import Measurement as Measurement
 from freeness.spectra import Prediction as Prediction
 from freeness.spectra import fisher_law as fisher_law

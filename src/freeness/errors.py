@@ -27,6 +27,10 @@ class ConvergenceError(FreenessError, ArithmeticError):
     """A numerical answer did not reach its tolerance; the message names the cause and the remedy."""
 
 
+class TimeLimitError(ConvergenceError):
+    """A question took more CPU time than :func:`~freeness.numerics.time_limit` allows: it has an answer, later."""
+
+
 def choice(given: object, names: Iterable[str]) -> str:
     """The end of a sentence that refuses a name: the known one that is nearest, or "choose one.".
 

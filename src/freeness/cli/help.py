@@ -22,7 +22,7 @@ _GROUPS = {
     "Files": ("out", "csv", "json", "html", "save", "export", "picture", "details", "schema", "force", "config"),
     "Computation": (
         *("device", "seed", "budget", "memory", "passes", "only", "method", "engine", "workers", "adaptive"),
-        *("scheduler", "points"),
+        *("scheduler", "points", "seconds"),
     ),
 }
 _GROUP_OF = {name: group for group, names in _GROUPS.items() for name in names}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
@@ -15,6 +16,7 @@ from freeness.cli.json_option import JSON_OPTION
 from freeness.cli.output import Outputs, stdout
 from freeness.errors import InputError
 from freeness.expressions import LawAnswer, Method, answer_law
+from freeness.numerics import time_limit
 from freeness.show import document_of, law_csv, law_picture, with_sketch
 from freeness.version import __version__
 
@@ -40,6 +42,10 @@ def law_command(
     points: Annotated[int, typer.Option(min=1, max=1_000_000, help="Points of the grid in the files.")] = 400,
     sample: Annotated[int | None, typer.Option(min=1, max=5000, help="Also sample a matrix of this size.")] = None,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the sampled matrix.")] = 0,
+    seconds: Annotated[
+        float | None,
+        typer.Option(min=0, metavar="N", help="CPU time for all of it; without it each question has 20 seconds."),
+    ] = None,
     out: Annotated[Path | None, typer.Option(help="Picture to write: FILE.png or FILE.svg.")] = None,
     csv: Annotated[Path | None, typer.Option(help="Grid, density and distribution function as CSV.")] = None,
     json: Annotated[str | None, JSON_OPTION] = None,
@@ -79,12 +85,13 @@ def law_command(
                 f"expected --let NAME=LAW with a new name, got {pair!r}; write for instance --let p=projection:0.5."
             )
         texts[name.strip()] = text
-    record = _answered(expression, texts, method.value, points=points, sample=sample, seed=seed)
-    outputs = Outputs(json)
-    outputs.add("Table", csv, lambda: law_csv(record.table))
-    outputs.picture(out, lambda: law_picture(record.law, sampled=record.sampled, title=expression))
-    stamp = {"freeness_version": __version__}
-    outputs.give(stamp | document_of(record), with_sketch(record, stdout()))
+    with nullcontext() if seconds is None else time_limit(seconds):
+        record = _answered(expression, texts, method.value, points=points, sample=sample, seed=seed)
+        outputs = Outputs(json)
+        outputs.add("Table", csv, lambda: law_csv(record.table))
+        outputs.picture(out, lambda: law_picture(record.law, sampled=record.sampled, title=expression))
+        stamp = {"freeness_version": __version__}
+        outputs.give(stamp | document_of(record), with_sketch(record, stdout()))
 
 
 def _answered(expression: str, texts: dict[str, str], method: Method, **how: Any) -> LawAnswer:

@@ -10,6 +10,9 @@ from jaxtyping import Float
 
 from freeness.laws.law import Law
 from freeness.laws.support import Bands, Edge, bands_of, edges_of
+from freeness.numerics import time_left
+
+_MORE = 0.8  # of the time left, above which it is not more than what was too little
 
 
 class BandedLaw(Law):
@@ -38,9 +41,13 @@ class BandedLaw(Law):
     def bands_error(self) -> float:
         return self._bands.error
 
-    @cached_property
+    @property
     def _bands(self) -> Bands:
-        return bands_of(self)
+        """Those that were cut off are looked for anew where more time is left now."""
+        known: Bands | None = vars(self).get("_known_bands")
+        if known is None or known.too_few < _MORE * time_left():
+            known = self._known_bands = bands_of(self)
+        return known
 
     @property
     def edges(self) -> tuple[Edge, ...]:

@@ -23,7 +23,7 @@ from freeness.laws.curve import NOISE, CurvePoint, Margin, SpectralCurve, Transf
 from freeness.laws.law import Atom, Boundary, Law, real_points
 from freeness.laws.neighbours import Neighbours, put
 from freeness.laws.outside import walk_end
-from freeness.numerics import ROUNDING, Solution, Standard, Update, confirmed, follow, improved, nearest
+from freeness.numerics import ROUNDING, Solution, Standard, Update, confirmed, follow, improved, nearest, question
 
 _HEIGHT = 30.0  # the continuation starts at this multiple of the support's radius
 _NEAR = 0.1  # share of that height at which it is tried first
@@ -96,10 +96,11 @@ class CurveLaw(BandedLaw, TransformLaw):
     @cached_property
     def continuous_hull(self) -> tuple[float, float]:
         """Where the two walks along the real axis from outside end: at the outermost bands or atoms."""
-        high = walk_end(self._curve, 1, self._quantity).position
-        if self._lower_bound == 0 and self._curve.reaches_zero:
-            return 0.0, high
-        low = -high if self._symmetric else walk_end(self._curve, -1, self._quantity).position
+        with question():
+            high = walk_end(self._curve, 1, self._quantity).position
+            if self._lower_bound == 0 and self._curve.reaches_zero:
+                return 0.0, high
+            low = -high if self._symmetric else walk_end(self._curve, -1, self._quantity).position
         # (the square of a symmetric law has no walk on its left: the parameter is imaginary there)
         return (self._lower_bound if np.isnan(low) else max(low, self._lower_bound)), high
 
@@ -338,11 +339,12 @@ class CurveLaw(BandedLaw, TransformLaw):
 
     def _solve(self, target: np.ndarray) -> Solution:
         """The points over ``target``; of many on the real axis, most from the solutions at their neighbours."""
-        if self._neighbours is not None and not np.imag(target).any():
-            return self._neighbours.solve(np.real(target))
-        if np.imag(target).any() or target.size < _MANY or not self._dear:
-            return self._continued(target)
-        return self._solver().solve(np.real(target))
+        with question(target.size):
+            if self._neighbours is not None and not np.imag(target).any():
+                return self._neighbours.solve(np.real(target))
+            if np.imag(target).any() or target.size < _MANY or not self._dear:
+                return self._continued(target)
+            return self._solver().solve(np.real(target))
 
     @property
     def _dear(self) -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
-from freeness.errors import ConvergenceError, InputError
+from freeness.errors import ConvergenceError, InputError, TimeLimitError
 from freeness.laws.atomic import AtomicLaw
 from freeness.laws.atoms import Atoms
 from freeness.laws.law import Law
@@ -71,6 +71,8 @@ def kolmogorov(law: Law, other: Law | ArrayLike) -> float:
         x = np.linspace(x[max(at - 1, 0)], x[min(at + 1, x.size - 1)], 33)
         try:
             gap, at = _largest_gap(law, second, x)
+        except TimeLimitError:
+            raise
         except ConvergenceError:  # so near a jump; the value beside it stands
             break
         best = max(best, gap)

@@ -17,7 +17,7 @@ import numpy as np
 from jaxtyping import Float
 
 from freeness.laws.curve import CurvePoint, Side, SpectralCurve
-from freeness.numerics import ROUNDING
+from freeness.numerics import ROUNDING, check_time
 
 _SCAN = np.linspace(np.log(1e-20), np.log(1e8), 321)  # log distances of the base parameter from its anchor
 _CLOSE = np.geomspace(1e-10, 0.015, 80)
@@ -48,6 +48,7 @@ _SHARP = 1e-9  # in the log of the parameter: the critical value is then exact t
 
 def outside_point(curve: SpectralCurve, log_distance: np.ndarray, side: Side) -> CurvePoint:
     """The curve at base parameter anchor + side·scale·exp(log_distance); NaN where an inner inverse does not exist."""
+    check_time()
     anchor, scale = curve.anchor(side)
     with np.errstate(all="ignore"):
         base = anchor + side * scale * np.exp(log_distance)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from freeness.errors import ConvergenceError
+from freeness.numerics import question
 
 if TYPE_CHECKING:
     from freeness.laws.law import Law
@@ -115,6 +116,11 @@ def inverted(law: Law, levels: np.ndarray, tolerance: float = 0.0) -> np.ndarray
     Raises:
         ConvergenceError: the distribution function is not known around one of them.
     """
+    with question(levels.size):
+        return _inverted(law, levels, tolerance)
+
+
+def _inverted(law: Law, levels: np.ndarray, tolerance: float) -> np.ndarray:
     mirrored = (levels < 0.5) & law.symmetric
     wanted, place = np.unique(np.where(mirrored, 1.0 - levels, levels), return_inverse=True)
     stretch = _stretches(law, wanted)

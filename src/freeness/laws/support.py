@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from freeness.errors import ConvergenceError
+from freeness.errors import ConvergenceError, TimeLimitError
 from freeness.laws.band_ends import DARK, Bracket, band_ends, hidden_bands, resolved_dips
+from freeness.numerics import question, time_left
 
 if TYPE_CHECKING:
     from freeness.laws.banded_law import BandedLaw
@@ -44,10 +45,14 @@ class Edge:
 
 @dataclass(frozen=True)
 class Bands:
-    """The intervals of the continuous part, and the mass that is not known to lie in them (or in atoms)."""
+    """The intervals of the continuous part, and the mass that is not known to lie in them (or in atoms).
+
+    ``too_few``: the seconds that they were looked for, where these were too few, else infinite.
+    """
 
     intervals: tuple[tuple[float, float], ...]
     error: float
+    too_few: float = np.inf
 
 
 def bands_of(law: BandedLaw) -> Bands:
@@ -56,16 +61,19 @@ def bands_of(law: BandedLaw) -> Bands:
     A scan finds bands and gaps, its minima are narrowed to cusps and gaps, Newton on dz/dt = 0 finds the ends; where the
     distribution function gains more than the bands hold, bands were too narrow for the scan and are looked for by it;
     bands with few points of the scan are scanned again by themselves. A band counts if the distribution function gains mass in
-    it. Where this comes to no end, the hull of the continuous part is one band, and the error says that it is.
+    it. Where this comes to no end, or takes too long, the hull of the continuous part is one band, and the error says that it is.
     """
-    low, high = law.continuous_hull
-    if not high > low:
-        return Bands((), 0.0)
-    try:
-        law = law.remembering()
-        return _with_mass(law, _scanned(law, low, high))
-    except ConvergenceError:
-        return Bands(((low, high),), 1.0 - sum(mass for _, mass in law.atoms))
+    with question():
+        low, high = law.continuous_hull
+        if not high > low:
+            return Bands((), 0.0)
+        seconds = time_left()
+        try:
+            law = law.remembering()
+            return _with_mass(law, _scanned(law, low, high))
+        except ConvergenceError as error:
+            too_few = seconds if isinstance(error, TimeLimitError) else np.inf
+            return Bands(((low, high),), 1.0 - sum(mass for _, mass in law.atoms), too_few)
 
 
 def _with_mass(law: BandedLaw, bands: list[tuple[float, float]]) -> Bands:

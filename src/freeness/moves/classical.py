@@ -16,7 +16,7 @@ from math import comb
 import numpy as np
 from jaxtyping import Float
 
-from freeness.errors import ConvergenceError, InputError
+from freeness.errors import ConvergenceError, InputError, TimeLimitError
 from freeness.laws import (
     AtomicLaw,
     Atoms,
@@ -241,6 +241,8 @@ class ClassicalConvolution(GradedDensity):
         self._pairs = [(i * j, _Pair(a, b, chart)) for (i, a), (j, b) in product(mine, other)]
         try:
             super().__init__(self._integral, distinct([sign * end for sign, pair in self._pairs for end in pair.ends]))
+        except TimeLimitError:
+            raise
         except ConvergenceError as error:
             narrow, wide = sorted(law.hull[1] - law.hull[0] for law in (first, second))
             if chart is not SUM or narrow > _NARROWEST * wide:

@@ -8,7 +8,7 @@ from functools import partial
 import numpy as np
 from jaxtyping import Inexact
 
-from freeness.errors import ConvergenceError, InputError
+from freeness.errors import ConvergenceError, InputError, TimeLimitError
 from freeness.laws import (
     DARK,
     REAL,
@@ -162,6 +162,8 @@ def _check_axis(law: CurveLaw) -> None:
     """
     try:
         low, high = law.hull
+    except TimeLimitError:
+        raise
     except ConvergenceError as error:
         raise ConvergenceError(
             "expected a support of the difference around its mean, got none on the real axis; most likely the part is not a free "

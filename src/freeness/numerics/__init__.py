@@ -8,6 +8,10 @@ from freeness.numerics.continuation import confirmed as confirmed
 from freeness.numerics.continuation import follow as follow
 from freeness.numerics.continuation import improved as improved
 from freeness.numerics.continuation import nearest as nearest
+from freeness.numerics.cpu_time import check_time as check_time
+from freeness.numerics.cpu_time import question as question
+from freeness.numerics.cpu_time import time_left as time_left
+from freeness.numerics.cpu_time import time_limit as time_limit
 from freeness.numerics.half_plane import lower_log as lower_log
 from freeness.numerics.half_plane import upper_log as upper_log
 from freeness.numerics.jet import SAME as SAME

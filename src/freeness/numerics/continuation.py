@@ -18,6 +18,8 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float, Inexact
 
+from freeness.numerics.cpu_time import check_time
+
 _CONTRACTION = 0.25  # largest accepted ratio of the second update to the first
 _FIRST_FALL, _NEAR_FALL = 2.3, 1.2  # of log y in the first step, from far and from near
 _DEEP = 1e-3  # share of the first height below which matrices are guessed, too
@@ -270,6 +272,7 @@ def improved(
     last = np.full((2, target.size), np.inf)
     with np.errstate(all="ignore"):
         for _ in range(_IMPROVED):
+            check_time()
             change, _ = update(trial[:, running], target[running])
             left = _relative(change, trial[:, running], standard)
             kept = np.isfinite(left) & (left <= _FARTHEST) & ~(left > last[0, running] / 2)
@@ -314,6 +317,7 @@ def _attempt(
 
     Returns the new parameters, the contraction, and whether to accept.
     """
+    check_time()
     with np.errstate(all="ignore"):
         first, _ = update(parameters, target)
         trial = parameters + first

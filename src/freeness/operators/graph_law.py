@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike
 
 from freeness.errors import ConvergenceError, InputError
 from freeness.laws import Atom, Neighbours, moments_on_circle, put, real_points
-from freeness.numerics import Solution, Standard, improved
+from freeness.numerics import Solution, Standard, improved, question
 from freeness.operators.field_equation import FieldEquation
 from freeness.operators.graph_equation import Direction, GraphEquation, Outside
 from freeness.operators.lower_end import COARSE, FAR, Seen, WalkedEnd, lower_end, upper_end
@@ -218,21 +218,23 @@ class GraphLaw(MatrixLaw):
     @cached_property
     def _lower(self) -> float:
         """The lower end of the continuous part."""
-        if self._walk is None:
-            first = self._first()
-            return self._end(-1.0) if np.isnan(first) else first
-        return self._settled(self._walk, -1.0)
+        with question():
+            if self._walk is None:
+                first = self._first()
+                return self._end(-1.0) if np.isnan(first) else first
+            return self._settled(self._walk, -1.0)
 
     @cached_property
     def _upper(self) -> float:
         """The upper end of the continuous part."""
         if not self._read_zero and self._discrete:
             return self.atoms[0].position
-        walk = None if self._read_zero else self._walked(1.0)
-        if walk is None:
-            last = self._outer_fold(self._radius, self.mean, 1.0)
-            return self._end(1.0) if np.isnan(last) else last
-        return self._settled(walk, 1.0)
+        with question():
+            walk = None if self._read_zero else self._walked(1.0)
+            if walk is None:
+                last = self._outer_fold(self._radius, self.mean, 1.0)
+                return self._end(1.0) if np.isnan(last) else last
+            return self._settled(walk, 1.0)
 
     def _settled(self, walk: WalkedEnd, side: float) -> float:
         """The end behind the last point of a walk: a fold, or where the walk itself ends."""

@@ -29,7 +29,7 @@ from freeness.laws import (
     real_points,
     sampled_cdf,
 )
-from freeness.numerics import LAST_DIGIT, Solution, Standard, confirmed, follow
+from freeness.numerics import LAST_DIGIT, Solution, Standard, confirmed, follow, question
 
 _NOISE = (
     1e-8  # relative noise of unknowns up to which they count, as their error says; at a hard edge rounding is amplified
@@ -176,9 +176,10 @@ class MatrixLaw(BandedLaw, TransformLaw):
         if self._discrete:
             position = self._atoms[0].position
             return position, position
-        low, high = self._guessed_ends()
-        high = self._end(1.0) if np.isnan(high) else high
-        return (-high if self.symmetric else self._end(-1.0) if np.isnan(low) else low), high
+        with question():
+            low, high = self._guessed_ends()
+            high = self._end(1.0) if np.isnan(high) else high
+            return (-high if self.symmetric else self._end(-1.0) if np.isnan(low) else low), high
 
     @property
     def _discrete(self) -> bool:
@@ -220,11 +221,12 @@ class MatrixLaw(BandedLaw, TransformLaw):
 
     def _solve(self, target: np.ndarray) -> Solution:
         """The unknowns over ``target``, remembered for the next question about the same points."""
-        if self._neighbours is not None and not np.imag(target).any():
-            return self._neighbours.solve(np.real(target))
-        if self._last is None or not np.array_equal(self._last[0], target):
-            self._last = target.copy(), self._solved(target)
-        return self._last[1]
+        with question(target.size):
+            if self._neighbours is not None and not np.imag(target).any():
+                return self._neighbours.solve(np.real(target))
+            if self._last is None or not np.array_equal(self._last[0], target):
+                self._last = target.copy(), self._solved(target)
+            return self._last[1]
 
     def _solved(self, target: np.ndarray) -> Solution:
         """The unknowns over ``target``: on a grid some points from far away, others from between neighbours, finer and finer."""

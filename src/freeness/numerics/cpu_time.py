@@ -1,0 +1,90 @@
+"""How much CPU time a question to a law may take: what takes more says so, and how to allow it."""
+
+from __future__ import annotations
+
+import math
+import threading
+from collections.abc import Generator
+from contextlib import contextmanager
+from time import thread_time as _clock
+
+from freeness.errors import InputError, TimeLimitError, is_real
+
+_QUESTION = 20.0  # seconds that a question may take where nobody said more
+_POINTS = 1000  # of a question about points, which takes so long for each so many
+
+
+class _Limit(threading.local):
+    """Of one thread: up to which reading of its CPU clock it may work, and how long that is."""
+
+    end = math.inf
+    seconds = math.inf
+    inside = False
+
+
+_limit = _Limit()
+
+
+@contextmanager
+def time_limit(seconds: float) -> Generator[None]:
+    """What stands inside may take so many seconds of its thread's CPU time altogether; elsewhere each question may take 20.
+
+    A question is one for ends, bands or quantiles, or for values at up to 1,000 points (at more, as much longer). One that takes
+    longer raises :class:`~freeness.errors.TimeLimitError`. Bands that are cut off are one coarse band, and ``bands_error`` says
+    so; they are looked for anew where more time is allowed.
+
+    Args:
+        seconds: ≥ 0, infinity for no limit. A block inside another one ends with that at the latest.
+
+    Raises:
+        InputError: ``seconds`` is negative or no number.
+
+    Example:
+        >>> import freeness as fr
+        >>> law = fr.free_sum(fr.Uniform(0, 1), fr.Semicircle(1.0))
+        >>> with fr.time_limit(60):
+        ...     print(round(float(law.quantile(0.5)), 6))
+        0.5
+    """
+    if not (is_real(seconds) and seconds >= 0) and seconds != math.inf:
+        raise InputError(f"expected seconds ≥ 0, got {seconds!r}; write for instance time_limit(60).")
+    with _until(seconds):
+        yield
+
+
+@contextmanager
+def question(points: int = 1) -> Generator[None]:
+    """A question about so many points: it may take 20 s, as much longer as they are more than 1,000; inside a block, its time."""
+    if _limit.inside:
+        yield
+    else:
+        with _until(_QUESTION * max(1.0, points / _POINTS)):
+            yield
+
+
+def time_left() -> float:
+    """Seconds that a question may take that is asked now."""
+    return _limit.end - _clock() if _limit.inside else _QUESTION
+
+
+def check_time() -> None:
+    """Raise where the time is over; what takes long asks for it at each of its steps."""
+    if _clock() > _limit.end:
+        more = max(60.0, 3 * _limit.seconds)
+        raise TimeLimitError(
+            f"expected an answer within {_limit.seconds:.3g} s of CPU time, got none; ask for less at once or a simpler law, or "
+            f"allow more: `with freeness.time_limit({more:.0f}):`, or --seconds {more:.0f} for freeness law."
+        )
+
+
+@contextmanager
+def _until(seconds: float) -> Generator[None]:
+    before = _limit.end, _limit.seconds, _limit.inside
+    end = _clock() + seconds
+    if end < _limit.end or not _limit.inside:
+        _limit.end, _limit.seconds = end, seconds
+    _limit.inside = True
+    try:
+        yield
+    finally:
+        _limit.end, _limit.seconds, _limit.inside = before

@@ -1,0 +1,111 @@
+"""What a limit of CPU time cuts off says so, wherever it comes, and leaves nothing wrong behind."""
+
+from __future__ import annotations
+
+import math
+import threading
+from collections.abc import Callable
+from itertools import count
+
+import numpy as np
+import pytest
+
+import freeness as fr
+from freeness.numerics import check_time, cpu_time, question, time_left, time_limit
+
+LEVELS = np.array([0.3, 0.7])
+X, Y = fr.free_variables(fr.Uniform(0, 2), fr.Projection(0.4))
+LAWS: dict[str, Callable[[], fr.Law]] = {
+    "two bands": lambda: fr.free_sum(fr.Uniform(0, 1), fr.Projection(0.3, 4.0)),
+    "a symmetric product": lambda: fr.free_product(fr.Uniform(0.5, 2), fr.Semicircle(1)),
+    "an atom": lambda: fr.free_product(fr.MarchenkoPastur(2.0), fr.Uniform(1, 2)),
+    "a polynomial": lambda: (X * Y + Y * X).law("operator"),
+    "a chain": lambda: fr.jacobian_law(fr.mlp(3, 20, "tanh", "haar"), 1.0),
+}
+
+
+@pytest.fixture
+def ticking(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A clock that goes on by one with each look at it."""
+    ticks = count()
+    monkeypatch.setattr(cpu_time, "_clock", lambda: float(next(ticks)))
+
+
+OFTEN = (0, 1, 10, 30, 100, 300, 1000)
+CASES = [pytest.param(name, OFTEN, marks=pytest.mark.slow) for name in LAWS]
+
+
+@pytest.mark.parametrize(("name", "ticks"), [("two bands", (60,)), ("an atom", (3,)), ("a chain", (20,)), *CASES])
+def test_a_law_that_is_cut_off_anywhere_says_so_and_is_right_afterwards(
+    name: str, ticks: tuple[int, ...], ticking: None
+) -> None:
+    known, law, cut = LAWS[name](), LAWS[name](), 0
+    asked: list[Callable[[fr.Law], object]] = [
+        lambda law: law.quantile(LEVELS),
+        lambda law: law.density(law.mean),
+        lambda law: law.bands if law.bands_error < 0.01 else law.bands == (law.continuous_hull,),
+    ]
+    for allowed in (*ticks, math.inf):
+        for ask in asked:
+            try:
+                with time_limit(allowed):
+                    found = ask(law)
+            except fr.TimeLimitError:
+                found = True
+            if found is True:
+                cut += 1
+            else:
+                np.testing.assert_allclose(found, ask(known), rtol=1e-9, atol=1e-12)
+    assert 0 < cut <= len(asked) * len(ticks)
+
+
+def test_bands_that_were_cut_off_are_looked_for_anew_where_more_time_is_allowed() -> None:
+    law, known = LAWS["two bands"](), LAWS["two bands"]()
+    hull = law.hull
+    with time_limit(0):
+        assert (law.bands, law.bands_error) == ((hull,), 1.0)
+        assert law.support == (hull,)
+    assert law.bands == known.bands
+    assert len(law.bands) == 2
+
+
+def test_what_does_not_come_in_time_is_no_other_failure() -> None:
+    total = fr.free_sum(fr.Uniform(0, 1), fr.Semicircle(1.0))
+    with time_limit(0), pytest.raises(fr.TimeLimitError, match=r"within 0 s of CPU time.*time_limit\(60\)"):
+        fr.free_deconvolution(total, fr.Semicircle(0.5))
+    with time_limit(0), pytest.raises(fr.TimeLimitError):
+        fr.kolmogorov(total, fr.Uniform(0, 1))
+
+
+def test_a_block_ends_with_the_one_around_it_at_the_latest(ticking: None) -> None:
+    with time_limit(20):
+        with time_limit(100), question(10**6):
+            assert time_left() < 20
+        with time_limit(1), pytest.raises(fr.TimeLimitError, match="within 1 s"):
+            for _ in range(3):
+                check_time()
+        check_time()
+    check_time()
+
+
+def test_a_question_has_its_own_time_by_its_points_in_each_thread() -> None:
+    left: list[float] = []
+
+    def asked() -> None:
+        left.append(time_left())
+        with question(5000), question():
+            left.append(time_left())
+        left.append(time_left())
+
+    with time_limit(1):
+        thread = threading.Thread(target=asked)
+        thread.start()
+        thread.join()
+    assert left[0] == left[2] == 20.0
+    assert 90 < left[1] <= 100
+
+
+@pytest.mark.parametrize("seconds", [-1, math.nan, "10", None, True])
+def test_seconds_that_are_none_are_refused(seconds: object) -> None:
+    with pytest.raises(fr.InputError, match="expected seconds ≥ 0, got"), time_limit(seconds):  # type: ignore[arg-type]
+        pass
