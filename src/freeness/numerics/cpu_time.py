@@ -72,8 +72,8 @@ def check_time() -> None:
     if _clock() > _limit.end:
         more = max(60.0, 3 * _limit.seconds)
         raise TimeLimitError(
-            f"expected an answer within {_limit.seconds:.3g} s of CPU time, got none; ask for less at once or a simpler law, or "
-            f"allow more: `with freeness.time_limit({more:.0f}):`, or --seconds {more:.0f} for freeness law."
+            f"expected an answer within {_limit.seconds:.3g} s of CPU time, got none; ask for less, or allow "
+            f"more by freeness.time_limit({more:.0f}) or `freeness law --seconds {more:.0f}`."
         )
 
 
