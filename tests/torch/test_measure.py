@@ -20,6 +20,7 @@ from freeness.torch import (
     realised_signals,
     trace,
 )
+from freeness.torch.measured import measure
 from freeness.torch.measured.measure import _backward_gram, _factors, _forward_gram
 from tests.torch.models import covered_models, input_jacobian, parameter_jacobian
 
@@ -78,6 +79,24 @@ def test_tiled_products_equal_jacrev_beyond_one_tile(widths: tuple[int, ...]) ->
     ):
         assert_equal(gram, jacobian @ jacobian.T)
         assert torch.equal(gram, gram.T)
+
+
+@pytest.mark.parametrize("stacked", [1, 9, 16])
+@pytest.mark.parametrize("silent", [False, True])
+def test_sums_of_many_products_equal_jacrev(stacked: int, silent: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many layers one product adds; and where two read nothing but 0 and have no bias."""
+    monkeypatch.setattr(measure, "_STACKED", stacked)
+    widths = (5, 7, 4, 9, 3, 6, 4)
+    model = build(
+        mlp(6, list(widths), "tanh", "gaussian", sigma_b=0.5), torch.Generator().manual_seed(5), torch.float64
+    )
+    sample, dense = torch.linspace(-1, 1, 5).double(), [layer for layer in model if isinstance(layer, nn.Linear)]
+    if silent:
+        dense[0].weight.data.zero_()
+        dense[0].bias = dense[1].bias = dense[2].bias = None
+    jacobian, factors = parameter_jacobian(model, sample), _factors(trace(model, sample), sample)
+    assert (0.0 in [factor.gain for factor in factors.dense]) == silent
+    assert_equal(_backward_gram(factors), jacobian @ jacobian.T)
 
 
 def test_frozen_biases_do_not_count() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -29,6 +30,7 @@ from freeness.torch.record.signals import layer_values
 from freeness.torch.record.steps import DenseStep
 from freeness.torch.record.tracing import Trace
 
+_STACKED = 4096  # rows that one symmetric product adds at most; more gain nothing
 _TILE = 64  # rows of a block of a symmetric product; measured best at width 256 to 1000
 
 
@@ -162,7 +164,8 @@ def _chain_plan(trace: Trace) -> MemoryPlan:
     weights = trace.weights
     largest = max(weight.numel() for weight in weights)
     outputs, widest = len(weights[-1]), max(max(weight.shape) for weight in weights)
-    backward = 16 * outputs * widest
+    inputs = sum(weight.shape[1] for weight in weights[1:])
+    backward = 8 * outputs * max(2 * widest, inputs if inputs <= _STACKED else 2 * max(widest, _STACKED))
     return MemoryPlan(
         (("a weight in float64", 8 * largest), ("backward pass", backward), ("Gram matrix", 16 * outputs**2))
     )
@@ -385,14 +388,57 @@ def _backward_is_cheaper(shapes: Sequence[torch.Size]) -> bool:
 
 
 def _backward_gram(factors: _Factors) -> Tensor:
-    outputs = len(factors.dense[-1].weight)
-    gram = factors.zeros(outputs, outputs)
-    room, back = _Room(gram), factors.last  # ∂f/∂h; None is the identity, a vector a diagonal
-    for factor in reversed(factors.dense):
-        _add_gram(gram, back, factor.gain)
-        if factor is not factors.dense[0]:
-            back = _times(back, factor.matrix(room), room)
-    return _whole(gram)
+    """√gain·Bᵀ of one layer after another; what is in front of the last weight makes a diagonal."""
+    *others, last = factors.dense
+    outputs = len(last.weight)
+    room, stack = _Room(factors.zeros(0)), _Stack(factors.zeros(outputs, outputs), factors.shapes)
+    after, back, scale = last, factors.zeros(outputs) + 1 if factors.last is None else factors.last, 1.0
+    stack.sum.diagonal().add_(back.square(), alpha=last.gain)
+    for factor in reversed(others):
+        matrix, own = (
+            after.matrix(room),
+            math.sqrt(factor.gain) or 1.0,
+        )  # a layer that reads 0 has no gain, yet passes on
+        rows = stack.rows(matrix.shape[1]) if factor.gain > 0 else room.next(matrix.shape[1], outputs)
+        if back.ndim == 1:
+            rows.copy_(matrix.mul_(back[:, None] * own).T)
+        else:
+            torch.addmm(rows, matrix.T, back, beta=0, alpha=own / scale, out=rows)
+        after, back, scale = factor, rows, own
+    return stack.added()
+
+
+class _Stack:
+    """Σ RᵀR of matrices R with C columns; many of them stand below one another, so that one symmetric product adds them."""
+
+    def __init__(self, total: Tensor, shapes: Sequence[torch.Size]) -> None:
+        inputs = [columns for _, columns in shapes[1:]]
+        self.sum, self._room, self._used = total, _Room(total), 0
+        self._size = (max([0, *inputs, min(sum(inputs), _STACKED)]), len(total))
+        self._held = self._room.next(*self._size)
+
+    def rows(self, count: int) -> Tensor:
+        """Room for another matrix; the last one stays as it is meanwhile."""
+        if self._used + count > len(self._held):
+            self.added()
+            self._held = self._room.next(*self._size)
+        self._used += count
+        return self._held[self._used - count : self._used]
+
+    def added(self) -> Tensor:
+        """The sum with all that was written so far."""
+        if self._used:
+            self.sum += _square(self._held[: self._used])
+            self._used = 0
+        return self.sum
+
+
+def _square(matrix: Tensor) -> Tensor:
+    """MᵀM; numpy takes half the multiplications for it."""
+    if matrix.device.type != "cpu" or matrix.dtype not in (torch.float32, torch.float64):
+        return matrix.T @ matrix
+    values = matrix.numpy()
+    return torch.from_numpy(values.T @ values)
 
 
 def _whole(upper: Tensor) -> Tensor:
@@ -406,17 +452,6 @@ def _times(left: Tensor | None, matrix: Tensor, room: _Room) -> Tensor:
         found = room.next(*matrix.shape).copy_(matrix)
         return found if left is None else found.mul_(left[:, None])
     return torch.mm(left, matrix, out=room.next(len(left), matrix.shape[1]))
-
-
-def _add_gram(gram: Tensor, matrix: Tensor | None, scale: float) -> None:
-    """Add scale·M Mᵀ to ``gram``, on and above the diagonal (with what of the tiles lies below it)."""
-    if matrix is None:
-        gram.diagonal().add_(scale)
-    elif matrix.ndim == 1:
-        gram.diagonal().add_(matrix.square(), alpha=scale)
-    else:
-        for row in range(0, len(gram), _TILE):
-            gram[row : row + _TILE, row:].addmm_(matrix[row : row + _TILE], matrix[row:].T, alpha=scale)
 
 
 def _forward_gram(factors: _Factors) -> Tensor:
