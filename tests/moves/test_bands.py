@@ -6,7 +6,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import brentq
 
-from freeness import Atoms, MarchenkoPastur, Projection, Semicircle, free_power, free_product, free_sum
+from freeness import (
+    Atoms,
+    MarchenkoPastur,
+    Projection,
+    Semicircle,
+    Uniform,
+    free_power,
+    free_product,
+    free_sum,
+    inverse,
+    shift,
+)
 from freeness.laws import support
 
 
@@ -120,3 +131,16 @@ def test_bands_that_cannot_be_told_apart_are_one_with_an_error(monkeypatch):
     monkeypatch.setattr(support, "_MOST", 10)
     assert law.bands == (law.continuous_hull,)
     assert law.bands_error == 1.0 and law.support == law.bands
+
+
+def test_beside_a_band_of_a_product_no_point_is_crept_to_and_none_is_lost():
+    """There z tells so little of the base parameter that only each second joint Newton step contracts.
+
+    A gap that parts the atoms of the first factor has their masses below it.
+    """
+    atoms, close = Atoms([0.4, 1.0, 1.5, 1.9], [0.1, 0.5, 0.1, 0.3]), Atoms([1.0, 1.1], [0.6, 0.4])
+    law = free_product(free_product(atoms, close), inverse(shift(Uniform(0.1, 0.95), 1.2)))
+    found = law.boundary(np.array([0.2636668373297053]))
+    assert found.converged
+    assert 1 - found.potential.imag / np.pi == pytest.approx(0.1, abs=1e-9)
+    assert abs(found.g.imag) < 1e-7

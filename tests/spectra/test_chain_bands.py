@@ -36,3 +36,12 @@ def test_behind_a_hard_edge_the_distribution_function_is_a_root_of_the_distance_
     x = low + (high - low) * np.geomspace(3e-15, 1e-6, 12)
     reached = law.cdf(x, throw=False) / np.sqrt(x - low)
     assert np.nanmax(np.abs(reached / reached[-4] - 1)) < 5e-3
+
+
+def test_behind_a_hard_edge_densities_fall_with_the_root_of_the_distance_however_near():
+    """Some hundred units of the last place behind it the way down gets stuck farther above the axis than they are away."""
+    law = fisher_law(mlp(4, 240, "mish", "haar", sigma_w=1.107, sigma_b=0.483), 0.407)
+    low = law.hull[0]
+    x = low + np.spacing(low) * np.array([136, 275, 556, 1e8])
+    level = law.density(x) * np.sqrt(x - low)
+    assert np.abs(level / level[-1] - 1).max() < 5e-3

@@ -40,6 +40,7 @@ _TINY = (
     1e-8  # of the height from which points are continued: nearer to a hard edge at 0 they are solved for in logarithms
 )
 _ROUNDED_BELOW = -1e-9  # margin of a stage that is rounding: behind the last, z is real
+_RESTING = 1e-3  # relative change of unknowns by the height that is left, as none at a soft edge
 _INSIDE = 1e-12  # relative imaginary part from which a solution lies inside the upper half-plane beyond rounding
 
 
@@ -431,10 +432,13 @@ class CurveLaw(BandedLaw, TransformLaw):
             return curve.start(x + 1j * y)
 
         found = follow(update, start, target, height, magnitude, standard)
-        lost = np.flatnonzero(~found.converged)
-        if lost.size:  # beside the ends of very narrow bands leaps miss
-            careful = replace(standard, near=1.0, guesses=False, wary=False)
-            put(found, lost, follow(update, start, target[lost], height[lost], magnitude[lost], careful))
+        careful = replace(standard, near=1.0, guesses=False, wary=False)
+        for way in (partial(tied_change, update, curve), update) if curve.size > 1 else (update,):
+            lost = np.flatnonzero(~found.converged)
+            if lost.size:  # beside the ends of very narrow bands leaps miss
+                at, size = target[lost], magnitude[lost]
+                slow = follow(way, start, at, height[lost], size, careful)
+                put(found, lost, slow if way is update else _settled_at(update, slow, at, size))
         return found
 
     def _update(self, curve: SpectralCurve) -> Update:
@@ -482,6 +486,33 @@ def newton_change(
     if curve.size == 1:
         return base[None], margin
     return np.stack([base, *(slope * base + pending for slope, pending in point.updates)]), margin
+
+
+def tied_change(
+    update: Update, curve: SpectralCurve, parameters: np.ndarray, target: np.ndarray
+) -> tuple[np.ndarray, Margin]:
+    """The joint step from where the inner unknowns are solved for once more, at the same base parameter.
+
+    Where z depends little on the base, what inner equations lack behind one joint step, by its square, moves the base far in
+    the next: only each second one contracts. Tied, they are steps of one unknown (nonlinear elimination: Lanzkron, Rose and
+    Wilkes 1996).
+    """
+    pending = np.stack([row[1] for row in curve.evaluate(parameters, 2).updates])
+    moved = np.concatenate([parameters[:1], parameters[1:] + pending])
+    change, margin = update(moved, target)
+    return moved - parameters + change, margin
+
+
+def _settled_at(update: Update, solution: Solution, target: np.ndarray, magnitude: np.ndarray) -> Solution:
+    """What plain joint steps make of solutions that others found, kept where the height that is left moves them by nothing.
+
+    Beside a hard edge it does, and tied steps stop farther above it.
+    """
+    found = improved(update, solution.parameters, target + 1j * solution.height, magnitude, rounding=np.inf)
+    with np.errstate(all="ignore"):
+        left = np.abs(update(found.parameters, target)[0] / found.parameters).max(axis=0)
+    resting = (solution.height == 0) | (left <= _RESTING)
+    return replace(found, height=solution.height, converged=solution.converged & found.converged & resting)
 
 
 def _margin(point: CurvePoint, target: np.ndarray) -> np.ndarray:
