@@ -95,14 +95,17 @@ def test_a_question_has_its_own_time_by_its_points_in_each_thread() -> None:
         left.append(time_left())
         with question(5000), question():
             left.append(time_left())
+        with question(50, costly=True):
+            left.append(time_left())
         left.append(time_left())
 
     with time_limit(1):
         thread = threading.Thread(target=asked)
         thread.start()
         thread.join()
-    assert left[0] == left[2] == 20.0
+    assert left[0] == left[3] == 20.0
     assert 90 < left[1] <= 100
+    assert 190 < left[2] <= 200
 
 
 @pytest.mark.parametrize("seconds", [-1, math.nan, "10", None, True])

@@ -136,6 +136,11 @@ class Law(Shown, Plotted, ABC):
         return tuple(sorted([*bands, *alone]))
 
     @property
+    def costly(self) -> bool:
+        """Whether one point takes seconds."""
+        return False
+
+    @property
     def symmetric(self) -> bool:
         """Whether the law is known to be its own mirror image."""
         return False

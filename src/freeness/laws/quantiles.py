@@ -116,7 +116,7 @@ def inverted(law: Law, levels: np.ndarray, tolerance: float = 0.0) -> np.ndarray
     Raises:
         ConvergenceError: the distribution function is not known around one of them.
     """
-    with question(levels.size):
+    with question(levels.size, law.costly):
         return _inverted(law, levels, tolerance)
 
 

@@ -63,7 +63,7 @@ def bands_of(law: BandedLaw) -> Bands:
     bands with few points of the scan are scanned again by themselves. A band counts if the distribution function gains mass in
     it. Where this comes to no end, or takes too long, the hull of the continuous part is one band, and the error says that it is.
     """
-    with question():
+    with question(costly=law.costly):
         low, high = law.continuous_hull
         if not high > low:
             return Bands((), 0.0)

@@ -12,6 +12,7 @@ from freeness.errors import InputError, TimeLimitError, is_real
 
 _QUESTION = 20.0  # seconds that a question may take where nobody said more
 _POINTS = 1000  # of a question about points, which takes so long for each so many
+_COSTLY, _FEW = 8.0, 5  # times as long where one point takes seconds, and for each so many points once more
 
 
 class _Limit(threading.local):
@@ -29,9 +30,10 @@ _limit = _Limit()
 def time_limit(seconds: float) -> Generator[None]:
     """What stands inside may take so many seconds of its thread's CPU time altogether; elsewhere each question may take 20.
 
-    A question is one for ends, bands or quantiles, or for values at up to 1,000 points (at more, as much longer). One that takes
-    longer raises :class:`~freeness.errors.TimeLimitError`. Bands that are cut off are one coarse band, and ``bands_error`` says
-    so; they are looked for anew where more time is allowed.
+    A question is one for ends, bands or quantiles, or for values at up to 1,000 points; at more it may take as much longer. Of
+    the largest graphs, where one point takes seconds, it may take 160 s. One that takes longer raises
+    :class:`~freeness.errors.TimeLimitError`. Bands that are cut off are one coarse band, and ``bands_error`` says so; they are
+    looked for anew where more time is allowed.
 
     Args:
         seconds: ≥ 0, infinity for no limit. A block inside another one ends with that at the latest.
@@ -53,12 +55,16 @@ def time_limit(seconds: float) -> Generator[None]:
 
 
 @contextmanager
-def question(points: int = 1) -> Generator[None]:
-    """A question about so many points: it may take 20 s, as much longer as they are more than 1,000; inside a block, its time."""
+def question(points: int = 1, costly: bool = False) -> Generator[None]:
+    """A question about so many points: it may take 20 s, as much longer as they are more than 1,000; inside a block, its time.
+
+    ``costly``: of a law of which one point takes seconds; 160 s, and 4 for each of more than 40 points.
+    """
     if _limit.inside:
         yield
     else:
-        with _until(_QUESTION * max(1.0, points / _POINTS)):
+        least, each = (_COSTLY, _FEW) if costly else (1.0, _POINTS)
+        with _until(_QUESTION * max(least, points / each)):
             yield
 
 

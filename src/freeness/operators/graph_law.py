@@ -218,7 +218,7 @@ class GraphLaw(MatrixLaw):
     @cached_property
     def _lower(self) -> float:
         """The lower end of the continuous part."""
-        with question():
+        with question(costly=self.costly):
             if self._walk is None:
                 first = self._first()
                 return self._end(-1.0) if np.isnan(first) else first
@@ -229,7 +229,7 @@ class GraphLaw(MatrixLaw):
         """The upper end of the continuous part."""
         if not self._read_zero and self._discrete:
             return self.atoms[0].position
-        with question():
+        with question(costly=self.costly):
             walk = None if self._read_zero else self._walked(1.0)
             if walk is None:
                 last = self._outer_fold(self._radius, self.mean, 1.0)

@@ -176,7 +176,7 @@ class MatrixLaw(BandedLaw, TransformLaw):
         if self._discrete:
             position = self._atoms[0].position
             return position, position
-        with question():
+        with question(costly=self.costly):
             low, high = self._guessed_ends()
             high = self._end(1.0) if np.isnan(high) else high
             return (-high if self.symmetric else self._end(-1.0) if np.isnan(low) else low), high
@@ -221,7 +221,7 @@ class MatrixLaw(BandedLaw, TransformLaw):
 
     def _solve(self, target: np.ndarray) -> Solution:
         """The unknowns over ``target``, remembered for the next question about the same points."""
-        with question(target.size):
+        with question(target.size, self.costly):
             if self._neighbours is not None and not np.imag(target).any():
                 return self._neighbours.solve(np.real(target))
             if self._last is None or not np.array_equal(self._last[0], target):
