@@ -1,5 +1,6 @@
 """The further laws: all ways to know one agree, and special values of the literature hold."""
 
+from dataclasses import replace
 from itertools import pairwise
 from math import comb
 
@@ -604,3 +605,31 @@ def test_no_point_beside_a_narrow_band_is_lost():
     assert np.allclose(law.boundary(x).g, np.mean(1 / (w[:, None] - atoms), axis=1), rtol=1e-9)
     assert (variance * np.mean(np.abs(w[:, None] - atoms) ** -2.0, axis=1) <= 1 + 1e-9).all()
     assert (density >= 0).all()
+
+
+@pytest.mark.parametrize(("lost", "asked"), [(1e-12, 5), (1e-5, 9)])
+def test_a_lost_point_is_told_by_the_nearest_known_ones_around_it(lost, asked, monkeypatch):
+    exact, count = KestenMcKay(3).cdf([0.5]), _losing(lost, monkeypatch)
+    value = KestenMcKay(3).cdf([0.5], throw=False)
+    assert value == pytest.approx(exact, abs=1e-12) if asked == 5 else np.isnan(value)
+    assert sum(count) == asked
+
+
+def test_of_a_crowd_of_lost_points_one_says_that_nothing_around_is_known(monkeypatch):
+    law, x = KestenMcKay(3), 0.5 + 1e-8 * np.arange(-50, 51)
+    exact, count = law.cdf(x), _losing(1e-5, monkeypatch)
+    assert np.isnan(law.cdf(x, throw=False)).all() and sum(count) == 101 + 2
+    _losing(1e-12, monkeypatch)
+    assert law.cdf(x) == pytest.approx(exact, abs=1e-12)
+
+
+def _losing(near, monkeypatch):
+    """Loses points so near to ½ for this law; how many are asked for is appended to what is returned."""
+    count, known = [], TransformLaw.boundary
+
+    def boundary(law, x):
+        count.append(x.size)
+        return replace(known(law, x), converged=np.abs(x - 0.5) > near)
+
+    monkeypatch.setattr(KestenMcKay, "boundary", boundary)
+    return count

@@ -1,5 +1,7 @@
 """The matrix-valued solver against exact laws of polynomials, at every digit that these have."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -262,3 +264,18 @@ def test_potentials_of_expressions_with_inverses_have_no_constant_of_the_pencil(
         found, exact = law(1 / (x + 0.7) + y), free_sum(past, Semicircle(0.1))
     z = exact.hull[1] * np.array([-2.0, 1.5, 1e3])
     assert found.log_potential(z) == pytest.approx(exact.log_potential(z), rel=1e-8)
+
+
+def test_points_that_are_lost_by_themselves_are_not_asked_for_once_more(monkeypatch):
+    x, y = free_variables(Semicircle(1.0), Semicircle(1.0))
+    found, asked = law(anticommutator(x, y)), []
+    low, high = vars(found)["continuous_hull"] = (-3.4, 3.4)
+    monkeypatch.setattr(found, "_raw_cdf", lambda at: np.full(at.shape, np.nan))
+    way = found._followed
+    monkeypatch.setattr(found, "_followed", lambda at: asked.append(at) or replace(way(at), converged=at.real > 1))
+    with pytest.raises(ConvergenceError, match="2 did not"):
+        found.cdf([low, 0.5, 0.6, high])
+    assert len(asked) == 1
+    with pytest.raises(ConvergenceError, match="1 did not"):
+        found.cdf([0.5, 1.1])
+    assert len(asked) == 3

@@ -45,6 +45,7 @@ from freeness.laws.kesten_mckay import KestenMcKay
 from freeness.laws.law import Atom, Law
 from freeness.laws.law import Boundary as Boundary
 from freeness.laws.law import Gaps as Gaps
+from freeness.laws.law import checked as checked
 from freeness.laws.law import levels_of as levels_of
 from freeness.laws.law import real_points as real_points
 from freeness.laws.law import require_laws as require_laws

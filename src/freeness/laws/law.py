@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import NamedTuple, Self
 
 import numpy as np
-from jaxtyping import Float, Inexact
+from jaxtyping import Bool, Float, Inexact
 from numpy.typing import ArrayLike, NDArray
 
 from freeness.errors import ConvergenceError, InputError
@@ -27,6 +27,7 @@ _LEAST_POWER, _MOST_POWER = 0.05, 20.0  # of the distance in the mass beside an 
 _BETWEEN = 1e-5  # mass between distances that is more than rounding
 _SANDWICHED = (1e-14, 1e-11, 1e-9, 1e-7)  # distances, relative to the support, of points that a lost one lies between
 _FARTHEST = 0.3  # of its distance from 0, the farthest of these where it lies nearer to 0
+_CROWD, _APART = 5, 8.0  # so many lost points, each less than so many times their reach from the next
 _AWAY = (2.0, 8.0, 64.0, 1024.0)  # times its distance from an atom, where a lost one is looked for
 _ALIKE = 1e-8  # their distribution functions where the one between is known
 _GAPS = (1e-2, 1e-3, 1e-4, 1e-5)  # the same of points beside an atom that has a gap around it
@@ -322,15 +323,27 @@ class Law(Shown, Plotted, ABC):
         (below, above), scale = np.full((2, *x.shape), np.nan), self._reach
         tiny = (np.abs(x) < _SANDWICHED[-1] * scale) & (x != 0)  # bands may begin far down
         unit = np.where(tiny, _FARTHEST / _SANDWICHED[-1] * np.abs(x), scale)
+        dark = self._lost_around(x, _SANDWICHED[-1] * unit)
         for distance in _SANDWICHED:
-            left = np.flatnonzero(np.isnan(below) | np.isnan(above))
-            if left.size == 0:
-                break
-            away = distance * unit[left]
-            sides = np.split(self._raw_cdf(np.concatenate([x[left] - away, x[left] + away])), 2)
-            for known, found in zip((below, above), sides, strict=True):
-                known[left] = np.where(np.isnan(known[left]), found, known[left])
+            sides = x + distance * unit * np.array([[-1.0], [1.0]])
+            lit = ~((sides[..., None] >= dark[0]) & (sides[..., None] <= dark[1])).any(axis=(0, 2))
+            left = np.flatnonzero(lit & (np.isnan(below) | np.isnan(above)))
+            if left.size:
+                read = self._raw_cdf(sides[:, left].ravel()).reshape(2, -1)
+                for known, found in zip((below, above), read, strict=True):
+                    known[left] = np.where(np.isnan(known[left]), found, known[left])
         return np.where(np.abs(above - below) <= _ALIKE, (below + above) / 2, np.nan)
+
+    def _lost_around(self, x: np.ndarray, reach: np.ndarray) -> np.ndarray:
+        """The stretches (2, k) over crowds of lost points in which all is lost, as both sides of the middle of each tell."""
+        found, order = list[tuple[float, float]](), np.argsort(x)
+        gaps, least = np.diff(x[order]), np.minimum(reach[order][1:], reach[order][:-1])
+        for crowd in np.split(order, np.flatnonzero(gaps > _APART * least) + 1):
+            if crowd.size >= _CROWD:
+                middle, near = x[crowd[crowd.size // 2]], reach[crowd].min()
+                if np.isnan(self._raw_cdf(np.array([middle - near, middle + near]))).all():
+                    found.append((float(x[crowd[0]]), float(x[crowd[-1]])))
+        return np.array(found).reshape(-1, 2).T
 
     def _gaps_beside(self, position: float, mass: float) -> Gaps:
         """Where the distribution function rises by the atom's mass alone both gaps are; where by more, one without a density."""
@@ -465,13 +478,20 @@ class Law(Shown, Plotted, ABC):
         return float(np.sqrt(self.variance))
 
     def _checked(self, values: np.ndarray, boundary: Boundary, throw: bool) -> np.ndarray:
-        if throw and not boundary.converged.all():
-            missing = int((~boundary.converged).sum())
-            raise ConvergenceError(
-                f"expected all {values.size} points to converge, {missing} did not; "
-                "move them off edges and atoms, or pass throw=False to get NaN there."
-            )
-        return np.where(boundary.converged, values, np.nan)
+        return checked(values, boundary.converged, throw)
+
+
+def checked(
+    values: Inexact[np.ndarray, "*points"], known: Bool[np.ndarray, "*points"], throw: bool
+) -> Inexact[np.ndarray, "*points"]:
+    """The values that are known, NaN for the others unless these are to be refused."""
+    if throw and not known.all():
+        missing = int((~known).sum())
+        raise ConvergenceError(
+            f"expected all {values.size} points to converge, {missing} did not; "
+            "move them off edges and atoms, or pass throw=False to get NaN there."
+        )
+    return np.where(known, values, np.nan)
 
 
 def _mass_of_power(

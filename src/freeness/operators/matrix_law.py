@@ -25,6 +25,7 @@ from freeness.laws import (
     Neighbours,
     Transform,
     TransformLaw,
+    checked,
     put,
     real_points,
     sampled_cdf,
@@ -360,7 +361,9 @@ class MatrixLaw(BandedLaw, TransformLaw):
             for side, in_gap in ((-1.0, gaps.below), (1.0, gaps.above)):
                 if gaps.around == 0 and not np.isnan(in_gap):  # both are answered for as far as they go
                     value[near & (side * (x - position) > 0) & ~(np.abs(value - in_gap) > _LOST)] = in_gap
-        lost = np.isnan(value)
+        lost, (low, high) = np.isnan(value), self.hull
+        if lost[(low < x) & (x < high)].all():  # by themselves already
+            return checked(value, ~lost, throw)
         if throw and lost.any():  # by themselves they may converge
             value[lost] = super()._cdf_off_atoms(x[lost], True)
         return value
