@@ -335,13 +335,14 @@ class Law(Shown, Plotted, ABC):
         return np.where(np.abs(above - below) <= _ALIKE, (below + above) / 2, np.nan)
 
     def _lost_around(self, x: np.ndarray, reach: np.ndarray) -> np.ndarray:
-        """The stretches (2, k) over crowds of lost points in which all is lost, as both sides of the middle of each tell."""
+        """The stretches (2, k) over crowds of lost points in which all is lost, as four points beside the middle of each tell."""
         found, order = list[tuple[float, float]](), np.argsort(x)
         gaps, least = np.diff(x[order]), np.minimum(reach[order][1:], reach[order][:-1])
         for crowd in np.split(order, np.flatnonzero(gaps > _APART * least) + 1):
             if crowd.size >= _CROWD:
                 middle, near = x[crowd[crowd.size // 2]], reach[crowd].min()
-                if np.isnan(self._raw_cdf(np.array([middle - near, middle + near]))).all():
+                away = near * np.array([_SANDWICHED[0] / _SANDWICHED[-1], 1.0])
+                if np.isnan(self._raw_cdf(middle + np.concatenate([-away, away]))).all():
                     found.append((float(x[crowd[0]]), float(x[crowd[-1]])))
         return np.array(found).reshape(-1, 2).T
 
