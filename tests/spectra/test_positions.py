@@ -400,3 +400,18 @@ def test_in_front_of_a_last_haar_matrix_the_field_is_known_and_the_others_tell_w
     fields = law._solve(x).parameters[:-1]
     assert np.all(equation.depth(fields) > 1e-3) and np.all(equation.depth(fields.conj()) < -1e-3)
     assert np.all(equation.strayed(fields, 1 / x) < 1e-9) and np.all(equation.strayed(fields, 1.01 / x) > 1e-3)
+
+
+def test_in_front_of_pooling_between_last_haar_matrices_fields_are_known_too():
+    elu, first = Activation(activation("elu")), conv(6, 6, 3, haar=True, padding="zeros")
+    layers = first, elu, first, elu, first, Pooling(), Dense(6, 6, Haar(1.5))
+    network = Network(layers)
+    rng = np.random.default_rng(2)
+    sample = draw_positions(network, rng.standard_normal((1, 6, 3)), rng)
+    equation = graph_law(network_graph(network, realised=sample.signals))._graph
+    law = GraphLaw(equation, (0.2, 2.0))
+    assert equation._turning == [3, 2]
+    x = np.array([0.8, 1.2]) * law.mean + 0j
+    fields = law._solve(x).parameters[:-1]
+    assert np.all(equation.depth(fields) > 1e-3) and np.all(equation.depth(fields.conj()) < -1e-3)
+    assert np.all(equation.strayed(fields, 1 / x) < 1e-9) and np.all(equation.strayed(fields, 1.01 / x) > 1e-3)

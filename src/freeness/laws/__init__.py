@@ -31,6 +31,7 @@ from freeness.laws.curve import stage_margin as stage_margin
 from freeness.laws.curve_law import CurveLaw as CurveLaw
 from freeness.laws.density import Density
 from freeness.laws.distance import kolmogorov, wasserstein
+from freeness.laws.end_series import EndSeries as EndSeries
 from freeness.laws.entropy import free_entropy
 from freeness.laws.fuss_catalan import FussCatalan
 from freeness.laws.gauss_rules import GaussRules as GaussRules

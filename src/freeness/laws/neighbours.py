@@ -5,12 +5,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Self
 
 import numpy as np
 from jaxtyping import Bool, Float, Inexact, Shaped
 
+from freeness.laws.end_series import EndSeries
 from freeness.numerics import Solution
 
 _TURN, _GROWTH = (
@@ -31,6 +32,9 @@ _BEYOND = 8.0  # of the distance between the last two: so far do others start be
 _UNEVEN = 8.0  # ratio of gaps between four points up to which a cubic goes through them
 _BACK = 0.25  # of the way beyond the last one, which the other lies away from it
 _TRIED, _FOUND = 40, 4  # about how many of the first points are guessed; fewer that are found are no beginning
+
+
+Led = Callable[[EndSeries, np.ndarray, np.ndarray], Solution]
 
 
 class Neighbours:
@@ -60,6 +64,8 @@ class Neighbours:
         self._followed, self._confirmed = followed, confirmed
         self._size_of, self._inner, self._stones, self._first = size_of, inner, stones, first
         self._guessed: Callable[[np.ndarray], Solution] | None = None
+        self._series: Sequence[EndSeries] = ()
+        self._led: Led | None = None
         self._x = np.empty(0)
         self._known: Solution | None = None
 
@@ -68,19 +74,55 @@ class Neighbours:
         self._guessed = guessed
         return self
 
+    def beside(self, series: Sequence[EndSeries], led: Led) -> Self:
+        """These, with what is known of the ends of bands: many points beside one are ``led`` to by its series.
+
+        (series, unknowns at its nodes (k, nodes), x (m,)) ↦ solutions.
+        """
+        self._series, self._led = series, led
+        return self
+
     def solve(self, x: Float[np.ndarray, " points"]) -> Solution:
         """The unknowns over x (m,), solved where they are not known."""
         points, place = np.unique(x, return_inverse=True)
         fresh = points[~np.isin(points, self._x)]
         nowhere, fresh = fresh[np.isnan(fresh)], fresh[~np.isnan(fresh)]  # NaN is in no list, and stays unknown
-        if self._known is None:
-            self._begin(fresh)
-        elif fresh.size:
-            self._extend(fresh)
+        self._ask(self._beside(fresh))
         assert self._known is not None
         if nowhere.size and not np.isnan(self._x).any():
             self._add(nowhere, self._followed(nowhere))
         return taken(self._known, np.searchsorted(self._x, points)[place])
+
+    def _ask(self, x: np.ndarray) -> None:
+        """Adds points from near ones, or from far away."""
+        fresh = x[~np.isin(x, self._x)]
+        if self._known is None:
+            self._begin(fresh)
+        elif fresh.size:
+            self._extend(fresh)
+
+    def _beside(self, x: np.ndarray) -> np.ndarray:
+        """Adds points beside ends of bands, where there are many, by the series of these ends; returns the others."""
+        led = [(series, own) for series in self._series if np.sum(own := series.reaches(x)) > series.nodes.size]
+        rest = np.ones(x.shape, bool)
+        for finer in (True, True, False):
+            if led:
+                self._ask(np.unique(np.concatenate([series.nodes for series, _ in led])))
+            nearer: list[tuple[EndSeries, np.ndarray]] = []
+            for series, own in led:
+                assert self._known is not None and self._led is not None
+                nodes = taken(self._known, np.searchsorted(self._x, series.nodes))
+                if not (nodes.converged & (nodes.height == 0)).all():
+                    continue
+                within = series.nearer(nodes.parameters, self._size_of(nodes.parameters)) if finer else None
+                inner = np.zeros(x.shape, bool) if within is None else own & within.reaches(x)
+                if within is not None and inner.any():
+                    nearer.append((within, inner))
+                fresh = x[own & ~inner & ~np.isin(x, self._x)]
+                self._add(fresh, self._led(series, nodes.parameters, fresh))
+                rest &= ~own | inner
+            led = nearer
+        return x[rest]
 
     def _begin(self, x: np.ndarray) -> None:
         """The first points: some from far away, the others between these, ever closer; at both ends points are hardest."""

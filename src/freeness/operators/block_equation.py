@@ -305,7 +305,7 @@ class BlockEquation(PortEquation[BlockSegment, SharedMatrix, BlockPort]):
         found, known = np.full(fields.shape[1], np.inf), np.zeros(fields.shape[1])
         for e, (moving, still) in enumerate(self._directions):
             below = self._below_of(fields, e)
-            if self._turning is not None and e == 2 * self._turning:
+            if e % 2 == 0 and e // 2 in self._turning:
                 known = np.minimum(known, _least(below))
                 continue
             if moving.size:
@@ -317,8 +317,9 @@ class BlockEquation(PortEquation[BlockSegment, SharedMatrix, BlockPort]):
     def strayed(
         self, fields: Inexact[np.ndarray, "fields points"], zeta: Inexact[np.ndarray, " points"]
     ) -> Float[np.ndarray, " points"]:
-        turned = self._turned(zeta)
-        found = np.zeros(zeta.shape) if turned is None else differing(fields[turned[0]], turned[1])
+        found = np.zeros(zeta.shape)
+        for where, values in self._turned(zeta):
+            found = np.maximum(found, differing(fields[where], values))
         for e, (_, still) in enumerate(self._directions):
             found = np.maximum(found, np.abs(self._below_of(fields, e) @ still).max(axis=(1, 2), initial=0.0))
         return found
@@ -329,24 +330,41 @@ class BlockEquation(PortEquation[BlockSegment, SharedMatrix, BlockPort]):
         size = np.maximum(np.abs(matrix).max(axis=(1, 2)), np.finfo(float).tiny)
         return -np.imag(matrix) / size[:, None, None]
 
-    def _turned(self, zeta: np.ndarray) -> tuple[slice, np.ndarray] | None:
-        if self._turning is None:
-            return None
-        matrix, constant = self.matrices[self._turning], self.segments[-1].accumulated[-1][0]
-        rest = np.eye(len(constant)) / zeta[:, None, None] - constant
-        return self._own(2 * self._turning), matrix.square * packed(inverted(rest)).T
+    def _turned(self, zeta: np.ndarray) -> list[tuple[slice, np.ndarray]]:
+        """As of one, and in front of others that are the same for all channels: b = s²M(1 - KM)⁻¹, M being ζ or Σ Bᵀb'B."""
+        behind: dict[int, np.ndarray] = {}  # M of each segment
+        found: list[tuple[slice, np.ndarray]] = []
+        for e in self._turning:
+            matrix, last = self.matrices[e], self.matrices[e].target[0]
+            constant = self.segments[last].accumulated[0][0]
+            acting = zeta[:, None, None] * np.eye(len(constant)) if last == len(self.segments) - 1 else behind[last]
+            values = matrix.square * acting @ inverted_one_less(constant @ acting)
+            found.append((self._own(2 * e), packed(values).T))
+            read = np.eye(values.shape[-1]) if matrix.read is None else matrix.read[0]
+            into = matrix.source[0]
+            behind[into] = behind.get(into, 0.0) + read.T @ values @ read
+        return found
 
     @cached_property
-    def _turning(self) -> int | None:
-        """The number of the matrix of :meth:`_turned`."""
-        last = len(self.segments) - 1
-        into = [e for e, matrix in enumerate(self.matrices) if last in (matrix.source[0], matrix.target[0])]
-        end = self.segments[-1].accumulated
-        if len(into) != 1 or len(end) != 1 or not (end[0] == end[0][:1]).all():
-            return None
-        matrix, widths = self.matrices[into[0]], self._factors[into[0]]
-        turning = matrix.kind == "haar" and matrix.write is None and widths == (1.0, 1.0)
-        return into[0] if turning and matrix.source[0] != last else None
+    def _turning(self) -> list[int]:
+        """The numbers of the matrices of :meth:`_turned`, from the end on."""
+        found: list[int] = []
+        for last in range(len(self.segments) - 1, -1, -1):
+            into = [e for e, matrix in enumerate(self.matrices) if matrix.target[0] == last]
+            out = [e for e, matrix in enumerate(self.matrices) if matrix.source[0] == last]
+            known = all(e in found and _alike(self.matrices[e].read) for e in out)
+            end = self.segments[last].accumulated
+            if (
+                len(into) == 1
+                and len(end) == 1
+                and _alike(end[0])
+                and known
+                and bool(out) == (last < len(self.segments) - 1)
+            ):
+                matrix, widths = self.matrices[into[0]], self._factors[into[0]]
+                if matrix.kind == "haar" and matrix.write is None and widths == (1.0, 1.0):
+                    found.append(into[0])
+        return found
 
     @cached_property
     def _directions(self) -> list[tuple[np.ndarray, np.ndarray]]:
@@ -453,6 +471,11 @@ def _ports(segments: Sequence[BlockSegment], matrices: Sequence[SharedMatrix]) -
         for place, row, through, size in ((matrix.source, 1, matrix.read, into), (matrix.target, 0, write, out)):
             found.append(BlockPort(place, row, through, size, segments[place[0]].channels))
     return found
+
+
+def _alike(parts: np.ndarray | None) -> bool:
+    """Whether matrices (N, ·, ·) are the same for all channels; None leaves all as they are."""
+    return parts is None or bool((parts == parts[:1]).all())
 
 
 def _least(matrices: np.ndarray) -> np.ndarray:

@@ -91,26 +91,27 @@ class FieldEquation(ABC):
         axis is so everywhere, by the maximum principle.) Where one of them lies above the axis, it tells how far.
         """
         known = self._still.copy()
-        if (turned := self._turned(np.ones(1))) is not None:
-            known[turned[0]] = True
+        for where, _ in self._turned(np.ones(1)):
+            known[where] = True
         below = self._below(fields)
         return inside(below[~known].min(axis=0, initial=np.inf), below[known].min(axis=0, initial=0.0))
 
     def strayed(self, fields: np.ndarray, zeta: np.ndarray) -> np.ndarray:
         """How far known fields are from what they have to be at ζ (m,), relative to their size (m,)."""
         found = np.abs(self._below(fields)[self._still]).max(axis=0, initial=0.0)
-        turned = self._turned(zeta)
-        return found if turned is None else np.maximum(found, differing(fields[turned[0]], turned[1]))
+        for where, values in self._turned(zeta):
+            found = np.maximum(found, differing(fields[where], values))
+        return found
 
     def _below(self, fields: np.ndarray) -> np.ndarray:
         return -np.imag(fields) / np.maximum(np.abs(fields), np.finfo(float).tiny)
 
-    def _turned(self, zeta: np.ndarray) -> tuple[slice, np.ndarray] | None:
+    def _turned(self, zeta: np.ndarray) -> list[tuple[slice, np.ndarray]]:
         """The field b = s²(1/ζ - K)⁻¹ at the source of a square Haar matrix behind which nothing is but a constant K.
 
-        Of W X Wᵀ + K it keeps the law but for a shift: b is real on the axis. Its place among the fields, and its values (k, m).
+        Of W X Wᵀ + K it keeps the law but for a shift: b is real on the axis. Its places among the fields, and its values (k, m).
         """
-        return None
+        return []
 
     @cached_property
     def _still(self) -> np.ndarray:

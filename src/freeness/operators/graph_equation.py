@@ -160,11 +160,11 @@ class GraphEquation(FieldEquation):
         square = np.array([matrix.square for matrix in self.matrices])
         return square[:, None], to_target[:, None], to_source[:, None], haar[:, None]
 
-    def _turned(self, zeta: np.ndarray) -> tuple[slice, np.ndarray] | None:
+    def _turned(self, zeta: np.ndarray) -> list[tuple[slice, np.ndarray]]:
         if self._turning is None:
-            return None
+            return []
         e, square, constant = self._turning
-        return slice(2 * e, 2 * e + 1), (square / (1 / zeta - constant))[None]
+        return [(slice(2 * e, 2 * e + 1), (square / (1 / zeta - constant))[None])]
 
     @cached_property
     def _turning(self) -> tuple[int, float, float] | None:

@@ -13,8 +13,8 @@ from jaxtyping import Complex, Float
 from numpy.typing import ArrayLike
 
 from freeness.errors import ConvergenceError, InputError
-from freeness.laws import Atom, Neighbours, moments_on_circle, put, real_points
-from freeness.numerics import Solution, Standard, improved, question
+from freeness.laws import Atom, EndSeries, Neighbours, moments_on_circle, put, real_points
+from freeness.numerics import LAST_DIGIT, Solution, Standard, follow, improved, question
 from freeness.operators.field_equation import FieldEquation
 from freeness.operators.graph_equation import Direction, GraphEquation, Outside
 from freeness.operators.lower_end import COARSE, FAR, Seen, WalkedEnd, lower_end, upper_end
@@ -34,6 +34,13 @@ _STEADY = 1e-4  # change of the mass read there that is none
 _TOLD = 0.02  # lightest atom that is told beside a density that mounts towards 0
 _DEEP = 1e-9  # relative depth of fields that is more than rounding
 _STRAYED = 1e-6  # difference of fields that are known, relative, that is rounding
+_SAME = 0.25  # of the half distance between two solutions: so near to a guess is the one that it is for
+_ON_END, _END = (
+    1e-14,
+    1e-13,
+)  # distance in units of the magnitude at which a point is on an end, and what ends are known to
+_ABOVE = 1e-8  # height in them at which two solutions are told from one another in any case
+_FAINT = 1e-3  # relative error of slopes of which the sign is sure
 _CLEARLY = 1e3  # times the noise of unknowns, the same where rounding is felt
 _CIRCLE, _POINTS = 1.5, 32  # where a point is costly: of the contour of moments, whose error is 1.5^-64
 
@@ -62,7 +69,13 @@ class GraphLaw(MatrixLaw):
             lambda start, x: self._near(start, x.astype(complex)),
             self._equation.size_of,
             stones=True,
-        )
+        ).beside(self._known_ends(), self._led)
+
+    def _known_ends(self) -> list[EndSeries]:
+        """Of the bands, or of the continuous part, where they have been found."""
+        known = vars(self)
+        bands = known["_bands"].intervals if "_bands" in known else (known.get("continuous_hull"),)
+        return EndSeries.of([band for band in bands if band], [0.0, self._graph.floor, *(at for at, _ in self._atoms)])
 
     def _near(self, start: np.ndarray, target: np.ndarray) -> Solution:
         """Solutions near rough guesses: with all fields inside the lower half-plane there is one; others by contraction.
@@ -74,9 +87,75 @@ class GraphLaw(MatrixLaw):
         there = np.flatnonzero(found.converged)
         deep = np.maximum(_DEEP, _CLEARLY * found.noise[there])
         found.converged[there] = self._graph.depth(found.parameters[:-1, there]) > deep
+        self._outside(found, there[~found.converged[there]], np.real(target))
         rest = np.flatnonzero(~self._kept(found, target).converged)
         if rest.size:
             put(found, rest, self._kept(self._confirmed(start[:, rest], target[rest]), target[rest]))
+        return found
+
+    def _outside(self, found: Solution, where: np.ndarray, x: np.ndarray) -> None:
+        """Marks those of the solutions that are real, with fields that fall over x: the one in a gap.
+
+        Above such a point all fields are inside the lower half-plane, θ(x + iy) = θ + iyθ' + O(y²), where there is one solution.
+        Beside the end of a band, where slopes are known to few digits, none is marked.
+        """
+        fields, size = found.parameters[:-1, where], self._equation.size_of(found.parameters[:, where])[:-1]
+        real = (np.abs(np.imag(fields)) <= _DEEP * size).all(axis=0)
+        where, size = where[real], size[:, real]
+        if where.size == 0:
+            return
+        unknowns = self._equation.hermitian(found.parameters[:, where])
+        with np.errstate(all="ignore"):
+            rates = self._equation.rates(unknowns, x[where])
+            steep = (np.abs(rates) / size).max(axis=0) * self._magnitude(x[where])
+            above = self._graph.depth(unknowns[:-1] + 1j * np.abs(x[where]) * rates)
+        sure = (above > _DEEP) & (LAST_DIGIT * steep**2 <= _FAINT)
+        found.parameters[:, where[sure]] = unknowns[:, sure]
+        found.converged[where[sure]] = True
+
+    def _led(self, series: EndSeries, nodes: np.ndarray, x: np.ndarray) -> Solution:
+        """Solutions beside the end of a band, whose unknowns at its ``nodes`` are known; see :mod:`freeness.laws.end_series`.
+
+        Newton comes to that of two solutions which its guess is near to. On the end, within what it is known to, rounding does
+        not tell them from one another: there the series is the solution.
+        """
+        target, magnitude = x.astype(complex), self._magnitude(x)
+        middle, apart = series.sheets(nodes, target)
+        found = improved(self._update, middle + apart, target, magnitude, self._standard, self._standard.negligible)
+        found.converged[~self._same(found.parameters - middle - apart, apart, middle)[0]] = False
+        on = np.flatnonzero(np.abs(x - series.end) <= _ON_END * magnitude)
+        height = _END * magnitude[on]
+        middle, apart = series.sheets(nodes, target[on] + 1j * height)
+        same, noise = self._same(self._update(middle + apart, target[on] + 1j * height)[0], apart, middle)
+        put(found, on, Solution(middle + apart, height, noise, same))
+        found = self._kept(found, target)
+        lost = np.flatnonzero(~found.converged)
+        if lost.size:
+            above = np.maximum(np.abs(x[lost] - series.end), _ABOVE * magnitude[lost])
+            middle, apart = series.sheets(nodes, target[lost] + 1j * above)
+            put(found, lost, self._lowered(middle + apart, target[lost], above))
+        return found
+
+    def _same(self, change: np.ndarray, apart: np.ndarray, near: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Whether a change of the unknowns is none beside the half distance between two solutions, and its relative size."""
+        size = np.maximum(self._equation.size_of(near), np.finfo(float).tiny)
+        change, apart = ((np.abs(part) / size).max(axis=0) for part in (change, apart))
+        return change <= _SAME * apart, change
+
+    def _lowered(self, start: np.ndarray, target: np.ndarray, height: np.ndarray) -> Solution:
+        """Solutions from those near ``start`` so far above, where these lie inside the half-plane; else from far above."""
+        found = self._near(start, target + 1j * height)
+        there = np.flatnonzero(found.converged)
+        found.converged[:] = False
+        if there.size:
+            known, at, magnitude = found.parameters[:, there], target[there], self._magnitude(target[there])
+            down = follow(
+                self._update, lambda *_: known, at, height[there], magnitude, replace(self._standard, near=1.0)
+            )
+            put(found, there, self._kept(down, at))
+        lost = np.flatnonzero(~found.converged)
+        if lost.size:
+            put(found, lost, self._followed(target[lost]))
         return found
 
     def _followed(self, target: np.ndarray) -> Solution:
