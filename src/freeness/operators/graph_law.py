@@ -149,9 +149,11 @@ class GraphLaw(MatrixLaw):
         found.converged[:] = False
         if there.size:
             known, at, magnitude = found.parameters[:, there], target[there], self._magnitude(target[there])
-            down = follow(
-                self._update, lambda *_: known, at, height[there], magnitude, replace(self._standard, near=1.0)
-            )
+
+            def begin(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+                return known
+
+            down = follow(self._update, begin, at, height[there], magnitude, self._standard)
             put(found, there, self._kept(down, at))
         lost = np.flatnonzero(~found.converged)
         if lost.size:

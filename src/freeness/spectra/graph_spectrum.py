@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import NamedTuple
 
@@ -34,6 +34,8 @@ _SAMPLE_OF_BLOCKS = 500
 _SMALL = 1e-9  # relative size of eigenvalues of it that are 0
 _LIGHTEST = 1e-5  # atom at 0 that is told
 _CLOSE = 1e-5, 1e-4  # heights above an atom in units of the distance to the nearest other eigenvalue
+_HEIGHTS = 0.05 * 0.5 ** np.arange(5.0)  # the same, where no digits are lost
+_LIKE, _STEADY = 1e-2, 1e-5  # relative difference of masses that are read in two ways; and of the last two polynomials
 _FEW, _OWN = 8, 0.5  # single eigenvalues at most that may be atoms; then they have about the mass of one
 
 
@@ -86,7 +88,7 @@ def graph_law(graph: NetworkGraph) -> GraphLaw:
         nearest = float(np.abs(np.delete(places, k) - places[k]).min(initial=top))
         mass = law.mass_at_floor if at_floor else np.nan
         if np.isnan(mass):
-            mass = _mass_at(float(places[k]), law, (*(close * nearest for close in _CLOSE), _SMALL * top))
+            mass = _mass_at(float(places[k]), law.cauchy, nearest, _SMALL * top)
         if mass > (_LIGHTEST if at_floor or not lone else _OWN / values.size):
             atoms.append(Atom(float(places[k]), mass))
         elif not at_floor:  # equal samples double all eigenvalues: where many are no atom, fewer are none
@@ -119,12 +121,30 @@ def _alike(values: np.ndarray, floor: float, near: float) -> list[tuple[float, n
     return [(floor if group[0] <= floor + near else float(group.mean()), group) for group in groups]
 
 
-def _mass_at(position: float, law: GraphLaw, heights: tuple[float, ...]) -> float:
-    """iy·G(position + iy) at the first height where it converges."""
-    for height in heights:
+def _mass_at(position: float, cauchy: Callable[[np.ndarray], np.ndarray], nearest: float, small: float) -> float:
+    """f(y) = iy·G(position + iy) as y → 0, the nearest other eigenvalue being so far away.
+
+    At the first height where it converges digits are lost, as beside any pole. Where density beside the atom is analytic, so is
+    f: the value of the polynomial through a few larger heights is kept if it agrees, and settles.
+    """
+    rough = 0.0
+    for height in (*(close * nearest for close in _CLOSE), small):
         with suppress(ConvergenceError):
-            return float(np.real(1j * height * law.cauchy(position + 1j * height)))
-    return 0.0
+            rough = float(np.real(1j * height * cauchy(np.array([position + 1j * height])))[0])
+            break
+    heights = nearest * _HEIGHTS
+    with suppress(ConvergenceError):
+        values = np.real(1j * heights * cauchy(position + 1j * heights))
+        fewer, mass = (float(_at_zero(heights[k:]) @ values[k:]) for k in (1, 0))
+        if abs(mass - rough) <= _LIKE * rough and abs(mass - fewer) <= _STEADY * mass:
+            return mass
+    return rough
+
+
+def _at_zero(nodes: np.ndarray) -> np.ndarray:
+    """Weights of values at nodes in the value at 0 of the polynomial through them (Lagrange)."""
+    same = np.eye(nodes.size)
+    return np.where(same > 0, 1.0, nodes / (nodes - nodes[:, None] + same)).prod(axis=1)
 
 
 def _equation(graph: NetworkGraph, scale: float) -> GraphEquation | BlockEquation | DiagonalEquation:
