@@ -77,7 +77,7 @@ class Neighbours:
     def beside(self, series: Sequence[EndSeries], led: Led) -> Self:
         """These, with what is known of the ends of bands: many points beside one are ``led`` to by its series.
 
-        (series, unknowns at its nodes (k, nodes), x (m,)) ↦ solutions.
+        (series, unknowns at its nodes (k, nodes), x (m,)) ↦ solutions, not converged where it leads to none.
         """
         self._series, self._led = series, led
         return self
@@ -118,9 +118,11 @@ class Neighbours:
                 inner = np.zeros(x.shape, bool) if within is None else own & within.reaches(x)
                 if within is not None and inner.any():
                     nearer.append((within, inner))
-                fresh = x[own & ~inner & ~np.isin(x, self._x)]
-                self._add(fresh, self._led(series, nodes.parameters, fresh))
-                rest &= ~own | inner
+                fresh = np.flatnonzero(own & ~inner & ~np.isin(x, self._x))
+                found = self._led(series, nodes.parameters, x[fresh])
+                kept = np.flatnonzero(found.converged)
+                self._add(x[fresh[kept]], taken(found, kept))
+                rest[fresh[kept]] = False
             led = nearer
         return x[rest]
 

@@ -39,6 +39,7 @@ _ON_END, _END = (
     1e-14,
     1e-13,
 )  # distance in units of the magnitude at which a point is on an end, and what ends are known to
+_MOST_LOST = 0.5  # share of the points beside an end that its series may not lead to
 _ABOVE = 1e-8  # height in them at which two solutions are told from one another in any case
 _FAINT = 1e-3  # relative error of slopes of which the sign is sure
 _CLEARLY = 1e3  # times the noise of unknowns, the same where rounding is felt
@@ -130,7 +131,7 @@ class GraphLaw(MatrixLaw):
         put(found, on, Solution(middle + apart, height, noise, same))
         found = self._kept(found, target)
         lost = np.flatnonzero(~found.converged)
-        if lost.size:
+        if 0 < lost.size <= _MOST_LOST * x.size:  # else the band is none: a narrower one may begin there
             above = np.maximum(np.abs(x[lost] - series.end), _ABOVE * magnitude[lost])
             middle, apart = series.sheets(nodes, target[lost] + 1j * above)
             put(found, lost, self._lowered(middle + apart, target[lost], above))
@@ -143,7 +144,7 @@ class GraphLaw(MatrixLaw):
         return change <= _SAME * apart, change
 
     def _lowered(self, start: np.ndarray, target: np.ndarray, height: np.ndarray) -> Solution:
-        """Solutions from those near ``start`` so far above, where these lie inside the half-plane; else from far above."""
+        """Solutions from those near ``start`` so far above, where these lie inside the half-plane."""
         found = self._near(start, target + 1j * height)
         there = np.flatnonzero(found.converged)
         found.converged[:] = False
@@ -155,9 +156,6 @@ class GraphLaw(MatrixLaw):
 
             down = follow(self._update, begin, at, height[there], magnitude, self._standard)
             put(found, there, self._kept(down, at))
-        lost = np.flatnonzero(~found.converged)
-        if lost.size:
-            put(found, lost, self._followed(target[lost]))
         return found
 
     def _followed(self, target: np.ndarray) -> Solution:
