@@ -87,7 +87,7 @@ class Neighbours:
         points, place = np.unique(x, return_inverse=True)
         fresh = points[~np.isin(points, self._x)]
         nowhere, fresh = fresh[np.isnan(fresh)], fresh[~np.isnan(fresh)]  # NaN is in no list, and stays unknown
-        self._ask(self._beside(fresh))
+        self._ask(self._beside(fresh) if self._series else fresh)
         assert self._known is not None
         if nowhere.size and not np.isnan(self._x).any():
             self._add(nowhere, self._followed(nowhere))
@@ -102,9 +102,11 @@ class Neighbours:
             self._extend(fresh)
 
     def _beside(self, x: np.ndarray) -> np.ndarray:
-        """Adds points beside ends of bands, where there are many, by the series of these ends; returns the others."""
+        """Adds points, those beside ends of bands, where there are many, by the series of these ends; returns those it misses."""
         led = [(series, own) for series in self._series if np.sum(own := series.reaches(x)) > series.nodes.size]
-        rest = np.ones(x.shape, bool)
+        rest = np.any([own for _, own in led], axis=0) if led else np.zeros(x.shape, bool)
+        if not rest.all():
+            self._ask(x[~rest])
         for finer in (True, True, False):
             if led:
                 self._ask(np.unique(np.concatenate([series.nodes for series, _ in led])))
