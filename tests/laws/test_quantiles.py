@@ -137,7 +137,7 @@ AT_ONCE = LAWS | {
 def test_points_found_at_once_are_those_that_are_followed_from_far_above(name):
     law = AT_ONCE[name]
     x = np.linspace(*law.hull, 34)[1:-1]
-    found, followed = law._guessed(x), law._continued(x.astype(complex))
+    found, followed = law._guessed(x, *law.hull), law._continued(x.astype(complex))
     kept = found.converged & followed.converged
     assert kept.sum() > 20
     assert found.parameters[:, kept] == pytest.approx(followed.parameters[:, kept], rel=1e-9, abs=1e-12)

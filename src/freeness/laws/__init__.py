@@ -53,6 +53,8 @@ from freeness.laws.law import require_laws as require_laws
 from freeness.laws.marchenko_pastur import MarchenkoPastur
 from freeness.laws.mirror import mirrored as mirrored
 from freeness.laws.mixture import Mixture, symmetrized
+from freeness.laws.nearby import Nearby as Nearby
+from freeness.laws.nearby import stepped as stepped
 from freeness.laws.neighbours import Neighbours as Neighbours
 from freeness.laws.neighbours import put as put
 from freeness.laws.outside import real_inverse as real_inverse

@@ -18,9 +18,10 @@ from freeness.errors import ConvergenceError
 from freeness.laws.band_ends import polish_edges
 from freeness.laws.banded_law import BandedLaw
 from freeness.laws.beside_atoms import LOST, NEAR, beside_atoms, transforms_beside_atoms
-from freeness.laws.cauchy_law import TransformLaw
+from freeness.laws.cauchy_law import TransformLaw, outer_root
 from freeness.laws.curve import NOISE, CurvePoint, Margin, SpectralCurve, Transform, directions, settled
 from freeness.laws.law import Atom, Boundary, Law, real_points
+from freeness.laws.nearby import Nearby, stepped
 from freeness.laws.neighbours import Neighbours, put
 from freeness.laws.outside import walk_end
 from freeness.numerics import ROUNDING, Solution, Standard, Update, confirmed, follow, improved, nearest, question
@@ -41,6 +42,8 @@ _TINY = (
 )
 _ROUNDED_BELOW = -1e-9  # margin of a stage that is rounding: behind the last, z is real
 _RESTING = 1e-3  # relative change of unknowns by the height that is left, as none at a soft edge
+_DEEP = 1e-6  # relative depth below the axis of points that nothing is continued to
+_SETTLED = 1e-12  # relative size of a Newton step that is rounding
 _INSIDE = 1e-12  # relative imaginary part from which a solution lies inside the upper half-plane beyond rounding
 
 
@@ -64,6 +67,7 @@ class CurveLaw(BandedLaw, TransformLaw):
         self._last: tuple[np.ndarray, Boundary] | None = (
             None  # of a law that remembers: points, and what was found there
         )
+        self._nearby = Nearby()
         self._tiny = 0.0  # below which points are solved for in logarithms
 
     @property
@@ -247,24 +251,22 @@ class CurveLaw(BandedLaw, TransformLaw):
     def above(self, z: Complex[np.ndarray, " points"]) -> Boundary:
         """G and the potential at complex points of the upper half-plane."""
         mirrored = (np.real(z) < 0) & self._symmetric
-        solution = self._solve(np.where(mirrored, -z.conj(), z))
         with np.errstate(all="ignore"):
-            point = self._upper_point(solution.parameters, potential=True)
+            point, converged = self._met(np.where(mirrored, -z.conj(), z), potential=True)
         assert point.potential is not None
         g = np.where(mirrored, -point.g.value.conj(), point.g.value)
         potential = np.where(mirrored, point.potential.conj() + 1j * np.pi, point.potential)
         g, error, _ = self._beside_poles(z, g)
-        known = solution.converged & np.isfinite(g) & np.isfinite(error)
+        known = converged & np.isfinite(g) & np.isfinite(error)
         return Boundary(g, potential, np.maximum(error, np.abs(g) * ROUNDING), known)
 
     def transforms(self, z: Inexact[np.ndarray, "*points"]) -> tuple[Transform, Transform]:
         """(G, G') and (u, u') at points of the closed upper half-plane; NaN where they did not converge, and on atoms."""
         target = z.astype(complex)
         mirrored = (np.real(target) < 0) & self._symmetric
-        solution = self._solve(np.where(mirrored, -target.conj(), target))
         with np.errstate(all="ignore"):
-            point = self._upper_point(solution.parameters)
-            slope = np.where(solution.converged, point.z.change[0], np.nan)
+            point, converged = self._met(np.where(mirrored, -target.conj(), target))
+            slope = np.where(converged, point.z.change[0], np.nan)
             found = (point.g.value, point.g.change[0] / slope), (point.u.value, point.u.change[0] / slope)
         (g, dg), (u, du) = found
         g, dg = np.where(mirrored, -g.conj(), g), np.where(mirrored, dg.conj(), dg)
@@ -347,6 +349,47 @@ class CurveLaw(BandedLaw, TransformLaw):
                 return self._continued(target)
             return self._solver().solve(np.real(target))
 
+    def _met(self, target: np.ndarray, potential: bool = False) -> tuple[CurvePoint, np.ndarray]:
+        """The curve's points over ``target`` and which are known, for laws that this one is inside of.
+
+        They ask again and again at points that move little, so most are found from those found before, in a few steps.
+        """
+        if not self._curve.certain:
+            solution = self._solve(target)
+            return self._upper_point(solution.parameters, potential=potential), solution.converged
+        aim = self._scaled(target)[0]
+        start = self._nearby.nearest(aim)
+        if start is None:
+            found = self._searched(target)
+            self._nearby.add(aim, found)
+            return self._upper_point(found.parameters, potential=potential), found.converged
+        found = stepped(self._update(self._curve), start, aim)
+        point = self._curve.evaluate(found.parameters, directions(self._curve), potential)
+        left = np.abs(self._step_from(point, aim) / found.parameters).max(axis=0)
+        found.converged[:] &= (left <= _SETTLED) & self._sound(found.parameters, _margin(point, aim), aim)
+        rest = np.flatnonzero(
+            ~found.converged & (np.imag(target) >= -_INSIDE * np.maximum(np.abs(target), self._scale))
+        )
+        if rest.size:
+            put(found, rest, self._searched(target[rest]))
+            point = self._upper_point(found.parameters, potential=potential)
+        self._nearby.add(aim, found)
+        return point, found.converged
+
+    def _searched(self, target: np.ndarray) -> Solution:
+        """The points over ``target``: at once from two rough starts each, or from far above the axis."""
+        reach = 2 * self.standard_deviation
+        with question(target.size):
+            found = self._guessed(target, self.mean - reach, self.mean + reach)
+            rest = np.flatnonzero(~found.converged)
+            if rest.size:
+                put(found, rest, self._continued(target[rest]))
+            return found
+
+    def _step_from(self, point: CurvePoint, target: np.ndarray) -> np.ndarray:
+        """The Newton step of all unknowns from a point."""
+        return newton_step(point, target, np.inf if self._curve.logarithmic else self._tiny)
+
     @property
     def _dear(self) -> bool:
         """Whether starts between neighbours are cheaper than continuing all points together; not with few unknowns in gaps."""
@@ -354,18 +397,18 @@ class CurveLaw(BandedLaw, TransformLaw):
 
     def _solver(self) -> Neighbours:
         found = Neighbours(lambda x: self._continued(x.astype(complex)), self._near, inner=_startable, stones=True)
-        return found.guessing(self._guessed) if self._curve.certain else found
+        return found.guessing(lambda x: self._guessed(x, *self.continuous_hull)) if self._curve.certain else found
 
-    def _guessed(self, x: np.ndarray) -> Solution:
+    def _guessed(self, x: np.ndarray, low: float, high: float) -> Solution:
         """Solutions to which a few Newton steps lead at once; by the standards of :meth:`_near` there is only one.
 
-        Two starts are tried for each: where 1/G is that of the arcsine law on the hull, and a deviation above the axis.
+        Two starts are tried for each: where 1/G is that of the arcsine law on [low, high], and a deviation above the axis.
         """
-        (low, high), curve = self.continuous_hull, self._light
-        root = np.sqrt(np.maximum((x - low) * (high - x), 0.0))
+        curve, z = self._light, x.astype(complex)
+        root = outer_root(z, low, high)
         with np.errstate(all="ignore"):
-            starts = np.stack([curve.start(z.astype(complex)) for z in (self.mean + 1j * root, x + 1j * self._scale)])
-            return self._near(nearest(self._update(curve), starts, self._scaled(x.astype(complex))[0]), x)
+            starts = np.stack([curve.start(at) for at in (self.mean + root, z + 1j * self._scale)])
+            return self._near(nearest(self._update(curve), starts, self._scaled(z)[0]), x)
 
     def _near(self, start: np.ndarray, x: np.ndarray) -> Solution:
         """Solutions near rough guesses, kept where all subordination functions lie inside the half-plane: there is one.
@@ -384,10 +427,20 @@ class CurveLaw(BandedLaw, TransformLaw):
         kept = np.flatnonzero(found.converged)
         with np.errstate(all="ignore"):
             margin = update(found.parameters[:, kept], aim[kept])[1]()
-        found.converged[kept] = margin >= np.where(
-            _interior(found.parameters[:, kept]), _ROUNDED_BELOW, np.nextafter(0, 1)
-        )
+        found.converged[kept] = self._sound(found.parameters[:, kept], margin, aim[kept])
         return found
+
+    def _sound(self, parameters: np.ndarray, margin: np.ndarray, target: np.ndarray) -> np.ndarray:
+        """Which solutions are the only ones, by their least margin; see :meth:`_near`.
+
+        Just below the axis those are kept that continue one above: nothing is followed to there.
+        """
+        inner, height, least = _interior(parameters), np.imag(target), np.nextafter(0, 1)
+        on_axis = np.abs(height) <= _INSIDE * np.maximum(np.abs(target), self._scale)
+        least = np.where(on_axis & (height != 0), -NOISE, least)  # of real unknowns imaginary parts are rounding
+        least = np.where(inner & on_axis, _ROUNDED_BELOW, least)
+        sound = _startable(parameters) & (inner | on_axis) & (margin >= least)
+        return np.where((height < 0) & ~on_axis, margin >= -_DEEP, sound)
 
     def _scaled(self, target: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """The target, the height from which it is continued, and the magnitude of its rounding."""
@@ -480,12 +533,14 @@ def newton_change(
     Targets below ``tiny`` are stepped to in logarithms.
     """
     point = curve.evaluate(parameters, directions(curve))
-    z = point.z.value if curve.size == 1 else point.z.value + point.z.change[1]
+    return newton_step(point, target, tiny), partial(_margin, point, target)
+
+
+def newton_step(point: CurvePoint, target: np.ndarray, tiny: float) -> np.ndarray:
+    """That step from a point of the curve."""
+    z = point.z.value + point.z.change[1] if point.updates else point.z.value
     base = _base_change(point, target, z, np.abs(target) < tiny)
-    margin = partial(_margin, point, target)
-    if curve.size == 1:
-        return base[None], margin
-    return np.stack([base, *(slope * base + pending for slope, pending in point.updates)]), margin
+    return np.stack([base, *(slope * base + pending for slope, pending in point.updates)])
 
 
 def tied_change(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import pairwise
 from typing import ClassVar, Self
 
@@ -66,6 +67,11 @@ class Expansion(ABC):
     @abstractmethod
     def times(self, centre: float) -> Self:
         """The expansion of (x - centre)·f(x)."""
+
+    @cached_property
+    def by_x(self) -> Self:
+        """The expansion of x·f(x)."""
+        return self.times(0.0)
 
     @abstractmethod
     def cauchy(self, z: np.ndarray) -> Transform:
@@ -223,11 +229,14 @@ class Bounded(Expansion):
         return np.where(np.abs(zeta + 1) < 1e-15, zeta + 1e-15, zeta)
 
     def _functions(self, zeta: np.ndarray, count: int):
-        limit = _forward_limit(self.coefficients)
         width = max(1, _BLOCK // count)
         for start in range(0, zeta.size, width):
             block = slice(start, start + width)
-            yield block, legendre_second_kind(zeta[block], count, limit)
+            yield block, legendre_second_kind(zeta[block], count, self._limit)
+
+    @cached_property
+    def _limit(self) -> float:
+        return _forward_limit(self.coefficients)
 
 
 class OneEdge(Expansion):
@@ -264,7 +273,7 @@ class OneEdge(Expansion):
         return self.inner.mass
 
     def times(self, centre: float) -> Self:
-        square = self.sign * self.inner.times(0.0).times(0.0).coefficients
+        square = self.sign * self.inner.by_x.by_x.coefficients
         shift = self._edge(self.low, self.high) - centre
         return replace(self, coefficients=legendre.legadd(shift * self.coefficients, square))
 
@@ -344,7 +353,8 @@ def _backward(zeta: np.ndarray, count: int, nearest: float) -> np.ndarray:
     """From so high an order that a ratio of 0 there is forgotten: errors shrink by |J|² ≥ nearest² a step."""
     q = np.empty((count, zeta.size), dtype=zeta.dtype)
     ratio = 1 / (zeta + outer_root(zeta, -1.0, 1.0))
-    for k in range(count + int(np.ceil(18.5 / np.log(nearest))), 0, -1):
+    start = count + int(np.ceil(18.5 / np.log(nearest))) if count > 1 else 0  # Q_0 is closed
+    for k in range(start, 0, -1):
         ratio = k / ((2 * k + 1) * zeta - (k + 1) * ratio)
         if k < count:
             q[k] = ratio
@@ -396,7 +406,7 @@ class PiecewiseDensity(TransformLaw):
 
     @property
     def mean(self) -> float:
-        return sum(piece.times(0.0).mass for piece in self._pieces)
+        return sum(piece.by_x.mass for piece in self._pieces)
 
     @property
     def variance(self) -> float:
@@ -422,7 +432,7 @@ class PiecewiseDensity(TransformLaw):
     def transforms(self, z: Inexact[np.ndarray, "*points"]) -> tuple[Transform, Transform]:
         """Sums over the pieces."""
         g = np.sum([piece.cauchy(z) for piece in self._pieces], axis=0)
-        u = np.sum([piece.times(0.0).cauchy(z) for piece in self._pieces], axis=0)
+        u = np.sum([piece.by_x.cauchy(z) for piece in self._pieces], axis=0)
         return (g[0], g[1]), (u[0], u[1])
 
     def potential(self, z: Inexact[np.ndarray, "*points"]) -> Inexact[np.ndarray, "*points"]:

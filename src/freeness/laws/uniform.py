@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from jaxtyping import Float, Inexact
@@ -60,12 +61,12 @@ class Uniform(TransformLaw):
 
     def transforms(self, z: Inexact[np.ndarray, "*points"]) -> tuple[Transform, Transform]:
         """Legendre functions Q₀ and Q₁."""
-        return self._expansion.cauchy(z), self._expansion.times(0.0).cauchy(z)
+        return self._expansion.cauchy(z), self._expansion.by_x.cauchy(z)
 
     def potential(self, z: Inexact[np.ndarray, "*points"]) -> Inexact[np.ndarray, "*points"]:
         """The antiderivative of G."""
         return self._expansion.potential(z)
 
-    @property
+    @cached_property
     def _expansion(self) -> Bounded:
         return Bounded(*self.hull, np.array([0.5]))

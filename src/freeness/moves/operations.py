@@ -20,10 +20,12 @@ from freeness.laws import (
     Resized,
     Semicircle,
     SolvedLaw,
+    Square,
     TransformLaw,
     mirrored,
     require_laws,
     simplify,
+    symmetrized,
 )
 from freeness.moves.add import Add
 from freeness.moves.affine import AffineLaw
@@ -214,6 +216,8 @@ def symmetric_root(law: Law) -> Law:
     """
     if law.lower_bound < 0 and law.hull[0] < 0:
         raise InputError(f"expected a law on [0, ∞), got {law!r} on {law.hull}; a root needs X ≥ 0.")
+    if isinstance(law, Square):
+        return symmetrized(law.law)
     if isinstance(law, AtomicLaw):
         roots = np.sqrt(law.positions)
         return simplify(Atoms(np.concatenate([roots, -roots]), np.concatenate([law.masses, law.masses]) / 2))
