@@ -235,6 +235,6 @@ def test_a_path_that_the_system_refuses_is_one_sentence():
 
 
 def test_time_may_be_limited_and_what_takes_longer_is_refused_in_a_sentence():
-    text = "mp:0.5 * uniform:1,2 + semicircle"
+    text = "uniform:1,2 + semicircle"
     assert run(text, "--seconds", "60").exit_code == 0
     assert "within 0 s of CPU time" in run.refused(text, "--seconds", "0")

@@ -37,6 +37,7 @@ from freeness.laws import (
     Square,
     inverse,
     listed,
+    require_apart,
     sample_spectrum,
     simplify,
 )
@@ -139,8 +140,10 @@ def _require_inverses(expression: Expression) -> None:
         _require_inverses(child)
     if isinstance(expression, Inverted):
         base = expression.base
-        support = (law_of(base).law if base.is_self_adjoint else base.singular_law()).support
+        law = law_of(base).law if base.is_self_adjoint else base.singular_law()
+        support = law.support
         if any(low <= 0 <= high for low, high in support):
+            require_apart(law)
             raise InputError(
                 f"expected the inverse of something without 0 in its spectrum, got {expression!r}, where 0 lies in the spectrum "
                 f"{listed(support)}{'' if base.is_self_adjoint else ' of the squared singular values'}; shift it by a number."

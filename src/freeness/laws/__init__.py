@@ -76,6 +76,8 @@ from freeness.laws.semicircle import Semicircle
 from freeness.laws.solved_law import SolvedLaw as SolvedLaw
 from freeness.laws.square import Square
 from freeness.laws.support import Edge
+from freeness.laws.support import apart as apart
+from freeness.laws.support import require_apart as require_apart
 from freeness.laws.table import LawTable as LawTable
 from freeness.laws.table import tabulate as tabulate
 from freeness.laws.top import expected_top

@@ -18,6 +18,9 @@ _MORE = 0.8  # of the time left, above which it is not more than what was too li
 class BandedLaw(Law):
     """A law that states the ends of its continuous part and polishes ends of bands; bands and edges are found once."""
 
+    _known_bands: Bands | None = None
+    _known_edges: tuple[Bands, tuple[Edge, ...]] | None = None  # and of which bands they are
+
     @cached_property
     @abstractmethod
     def continuous_hull(self) -> tuple[float, float]:
@@ -39,20 +42,20 @@ class BandedLaw(Law):
 
     @property
     def bands_error(self) -> float:
-        return self._bands.error
+        """Of the bands that were told last, even where they would be looked for anew now."""
+        return (self._known_bands or self._bands).error
 
     @property
     def _bands(self) -> Bands:
         """Those that were cut off are looked for anew where more time is left now."""
-        known: Bands | None = vars(self).get("_known_bands")
+        known = self._known_bands
         if known is None or known.too_few < _MORE * time_left():
             known = self._known_bands = bands_of(self)
         return known
 
     @property
     def edges(self) -> tuple[Edge, ...]:
-        return self._edges
-
-    @cached_property
-    def _edges(self) -> tuple[Edge, ...]:
-        return edges_of(self)
+        bands = self._bands
+        if self._known_edges is None or self._known_edges[0] is not bands:
+            self._known_edges = bands, edges_of(self)
+        return self._known_edges[1]

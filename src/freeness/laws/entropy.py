@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from freeness.laws.law import Law
+from freeness.laws.support import require_apart
 
 _NODES = 400
 
@@ -26,6 +27,7 @@ def free_entropy(law: Law) -> float:
         return -np.inf
     angle = np.pi * (np.arange(_NODES) + 0.5) / _NODES
     total = 0.0
+    require_apart(law)
     for low, high in law.bands:
         half = (high - low) / 2
         x = (low + high) / 2 + half * np.cos(angle)

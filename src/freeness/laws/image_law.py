@@ -109,6 +109,10 @@ class ImageLaw(TransformLaw):
         images = sorted(self._covered(low, high) for low, high in self.law.bands)
         return tuple(images) if self.turns.size == 0 else merged(images)
 
+    @property
+    def bands_error(self) -> float:
+        return self.law.bands_error
+
     def _covered(self, low: float, high: float) -> tuple[float, float]:
         """The image of an interval."""
         inside = self.turns[(self.turns > low) & (self.turns < high)]

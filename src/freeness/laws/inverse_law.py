@@ -13,6 +13,7 @@ from freeness.laws.atomic import AtomicLaw
 from freeness.laws.atoms import Atoms, simplify
 from freeness.laws.image_law import Branches, ImageLaw
 from freeness.laws.law import Boundary, Law, require_laws
+from freeness.laws.support import require_apart
 from freeness.numerics import upper_log
 
 _TINY = 1e-100  # a z of 0 would be infinite in w
@@ -35,6 +36,7 @@ class Inverse(ImageLaw):
     def __post_init__(self) -> None:
         require_laws(self.law)
         if any(low <= 0 <= high for low, high in self.law.support):
+            require_apart(self.law)
             raise InputError(
                 f"expected a law whose support does not hold 0, got one on {listed(self.law.support)}; shift it, or cut it off."
             )

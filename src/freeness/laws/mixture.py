@@ -91,6 +91,10 @@ class Mixture(TransformLaw):
         return merged(sorted(band for law in self._laws for band in law.bands))
 
     @property
+    def bands_error(self) -> float:
+        return float(self._sum(lambda law: law.bands_error))
+
+    @property
     def symmetric(self) -> bool:
         """Whether every component has its mirror image among the components, with the same weight."""
         parts = list(zip(self._laws, self._weights.tolist(), strict=True))

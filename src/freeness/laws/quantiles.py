@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from freeness.errors import ConvergenceError
+from freeness.laws.support import require_apart
 from freeness.numerics import question
 
 if TYPE_CHECKING:
@@ -146,6 +147,7 @@ def _before_gaps(law: Law, levels: np.ndarray, x: np.ndarray) -> np.ndarray:
     flat = np.flatnonzero((np.abs(around - levels) <= _FLAT).any(axis=0))
     if flat.size == 0:
         return x
+    require_apart(law)
     starts, ends = np.array(law.support).T
     before = np.searchsorted(ends, x[flat]) - 1
     inside = (before >= 0) & (before < ends.size - 1)

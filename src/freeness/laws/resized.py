@@ -46,6 +46,10 @@ class Resized(ImageLaw):
         return self.law.bands
 
     @property
+    def bands_error(self) -> float:
+        return self.ratio * self.law.bands_error
+
+    @property
     def hull(self) -> tuple[float, float]:
         ends = [*(end for band in self.bands for end in band), *(x for x, _ in self.atoms)]
         return min(ends), max(ends)

@@ -24,6 +24,7 @@ _FIT_AT_ZERO = np.array([1e-12, 1e-14])  # at 0 itself distances keep their digi
 _SURE = 1e-2  # largest relative error of the values from which an exponent is read
 _FIT_FARTHER = np.array([1e-4, 1e-5])  # where nearer points do not converge
 _RESCAN = 65  # points in a band below which it is scanned by itself
+_ALL = 0.99  # share of the continuous part; no less is unknown where bands were not told apart
 _LEAST = 1e-9  # a lighter band is rounding of the distribution function
 _MOST = 2000  # ends of bands
 _PASSES = 64  # over the gaps at most, each finding one band that the scan missed in each gap
@@ -64,10 +65,10 @@ def bands_of(law: BandedLaw) -> Bands:
     it. Where this comes to no end, or takes too long, the hull of the continuous part is one band, and the error says that it is.
     """
     with question(costly=law.costly):
+        seconds = time_left()
         low, high = law.continuous_hull
         if not high > low:
             return Bands((), 0.0)
-        seconds = time_left()
         try:
             law = law.remembering()
             return _with_mass(law, _scanned(law, low, high))
@@ -155,6 +156,21 @@ def _ends_along(law: BandedLaw, rows: Sequence[tuple[np.ndarray, np.ndarray]]) -
 def _chebyshev(count: int) -> np.ndarray:
     """``count`` points in (-1, 1), clustered at its ends."""
     return -np.cos(np.pi * (np.arange(count) + 0.5) / count)
+
+
+def apart(law: Law) -> bool:
+    """Whether the bands that a law told last were told apart; else its hull stands for them."""
+    held = 1.0 - sum(mass for _, mass in law.atoms)
+    return held <= _LEAST or law.bands_error < _ALL * held
+
+
+def require_apart(law: Law) -> None:
+    """Refuse to go on by bands that were cut off."""
+    _ = law.bands
+    if not apart(law):
+        raise ConvergenceError(
+            f"expected the bands of {law!r}, they were not told apart; look at its bands within freeness.time_limit(600) first."
+        )
 
 
 def edges_of(law: Law) -> tuple[Edge, ...]:

@@ -23,6 +23,7 @@ from freeness.laws import (
     Square,
     TransformLaw,
     mirrored,
+    require_apart,
     require_laws,
     simplify,
     symmetrized,
@@ -241,6 +242,8 @@ def symmetric_square(law: Law) -> Law:
     chain = MovedCurve(law.curve, ()).extended((SymmetricSquare(law.variance),))
     atoms = SymmetricSquare(law.variance).atoms(law.atoms)
     inside = any(low <= 0 <= high for low, high in law.support)
+    if inside:
+        require_apart(law)
     least = 0.0 if inside else min(abs(end) for interval in law.support for end in interval)
     return CurveLaw(chain, law.moment(4) - law.variance**2, atoms, least**2)
 

@@ -15,15 +15,14 @@ _POINTS = 1000  # of a question about points, which takes so long for each so ma
 _COSTLY, _FEW = 8.0, 5  # times as long where one point takes seconds, and for each so many points once more
 
 
-class _Limit(threading.local):
-    """Of one thread: up to which reading of its CPU clock it may work, and how long that is."""
+class _Blocks(threading.local):
+    """Those of one thread that are open: up to which reading of its CPU clock each may work, and how long that is."""
 
-    end = math.inf
-    seconds = math.inf
-    inside = False
+    def __init__(self) -> None:
+        self.open: list[tuple[float, float]] = []
 
 
-_limit = _Limit()
+_blocks = _Blocks()
 
 
 @contextmanager
@@ -60,7 +59,7 @@ def question(points: int = 1, costly: bool = False) -> Generator[None]:
 
     ``costly``: of a law of which one point takes seconds; 160 s, and 4 for each of more than 40 points.
     """
-    if _limit.inside:
+    if _blocks.open:
         yield
     else:
         least, each = (_COSTLY, _FEW) if costly else (1.0, _POINTS)
@@ -70,27 +69,26 @@ def question(points: int = 1, costly: bool = False) -> Generator[None]:
 
 def time_left() -> float:
     """Seconds that a question may take that is asked now."""
-    return _limit.end - _clock() if _limit.inside else _QUESTION
+    return min(_blocks.open)[0] - _clock() if _blocks.open else _QUESTION
 
 
 def check_time() -> None:
     """Raise where the time is over; what takes long asks for it at each of its steps."""
-    if _clock() > _limit.end:
-        more = max(60.0, 3 * _limit.seconds)
+    end, seconds = min(_blocks.open, default=(math.inf, math.inf))
+    if _clock() > end:
+        more = max(60.0, 3 * seconds)
         raise TimeLimitError(
-            f"expected an answer within {_limit.seconds:.3g} s of CPU time, got none; ask for less, or allow "
+            f"expected an answer within {seconds:.3g} s of CPU time, got none; ask for less, or allow "
             f"more by freeness.time_limit({more:.0f}) or `freeness law --seconds {more:.0f}`."
         )
 
 
 @contextmanager
 def _until(seconds: float) -> Generator[None]:
-    before = _limit.end, _limit.seconds, _limit.inside
-    end = _clock() + seconds
-    if end < _limit.end or not _limit.inside:
-        _limit.end, _limit.seconds = end, seconds
-    _limit.inside = True
+    """Blocks of generators may close in any order, each only itself, whichever thread closes it."""
+    blocks, block = _blocks.open, (_clock() + seconds, seconds)
+    blocks.append(block)
     try:
         yield
     finally:
-        _limit.end, _limit.seconds, _limit.inside = before
+        blocks.remove(block)

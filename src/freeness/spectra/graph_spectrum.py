@@ -5,14 +5,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager
 from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float
 
-from freeness.errors import ConvergenceError, InputError
+from freeness.errors import ConvergenceError, InputError, TimeLimitError
 from freeness.laws import Atom, Atoms, Law
 from freeness.operators import (
     BlockEquation,
@@ -129,16 +129,27 @@ def _mass_at(position: float, cauchy: Callable[[np.ndarray], np.ndarray], neares
     """
     rough = 0.0
     for height in (*(close * nearest for close in _CLOSE), small):
-        with suppress(ConvergenceError):
+        with _or_unknown():
             rough = float(np.real(1j * height * cauchy(np.array([position + 1j * height])))[0])
             break
     heights = nearest * _HEIGHTS
-    with suppress(ConvergenceError):
+    with _or_unknown():
         values = np.real(1j * heights * cauchy(position + 1j * heights))
         fewer, mass = (float(_at_zero(heights[k:]) @ values[k:]) for k in (1, 0))
         if abs(mass - rough) <= _LIKE * rough and abs(mass - fewer) <= _STEADY * mass:
             return mass
     return rough
+
+
+@contextmanager
+def _or_unknown() -> Generator[None]:
+    """Passes over what does not converge; what comes too late is raised, for an atom may well be there."""
+    try:
+        yield
+    except TimeLimitError:
+        raise
+    except ConvergenceError:
+        pass
 
 
 def _at_zero(nodes: np.ndarray) -> np.ndarray:

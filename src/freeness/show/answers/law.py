@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from freeness.expressions import LawAnswer
-from freeness.laws import Edge, Law
+from freeness.laws import Edge, Law, apart
 from freeness.show.answer import Answer, Row, Section, Sentence, Table, answer_of, attempted, number
 from freeness.show.csv_table import status
 from freeness.show.json_values import document_of, picked
@@ -17,6 +17,9 @@ from freeness.spectra import Measurement, Prediction
 
 _SHOWN = 12  # bands, and atoms, in the tables of an expression
 _LONG = 120  # characters of a name
+_COARSE = (
+    "Only the outermost ends: gaps between them were not told. freeness law --seconds 600 looks for them for longer."
+)
 _ROUNDING = 1e-12  # of the standard deviation: a mean below it is 0
 
 
@@ -116,7 +119,8 @@ def _support(law: Law) -> Section:
             for left, right in zip(ends, ends, strict=True)
         ]
     table = Table(("from", "to", "left end", "right end"), tuple(rows), ("from", "to"))
-    return Section("Support", (table,) if rows else ())
+    coarse = () if apart(law) else (Sentence(_COARSE),)
+    return Section("Support", (table, *coarse) if rows else ())
 
 
 def _kind(edge: Edge) -> str:
@@ -154,6 +158,7 @@ def _(record: LawAnswer) -> dict[str, Any]:
         **picked(law, "mean variance"),
         "moments": record.moments,
         "support": law.support,
+        "bands_error": law.bands_error,
         "edges": [picked(edge, "position side kind exponent") for edge in law.edges],
         "atoms": law.atoms,
         "grid": picked(table, "x density cdf error", status=status(table.converged)),
