@@ -19,6 +19,11 @@ _CANCELLED = 1e-12  # rounding of matrices about 1 in size, whose sum may be 0
 _MOMENT = 1e-7  # relative, as are those of six moments from their recursions
 _NODES = (24, 96, 768)  # of a piece of the support; more where these are not enough
 _STEPS = (3e-3, 3e-5)  # of differences, beside the distance to what is singular; shorter where something else is
+_MATRIX = (
+    5.0  # times the bound of distribution functions: π of G at a height of 1, log 3 of the potential, and displacements
+)
+_SOLVED = 1e-7  # to which R and S lead back to a point outside
+_LAST = 1e-13  # of u far outside
 _CDF = 1e-8  # to which distribution functions are known
 _INTEGRAL = 1e-3  # relative: densities with corners inside a band are integrated no better
 _MASS = 1e-6
@@ -195,6 +200,57 @@ def support(law: fr.Law) -> str:
         inside = sum(mass for position, mass in law.atoms if a < position <= b)
         held += _reached(law, b, 1.0) - _reached(law, a, 0.0) - inside
     return "" if abs(held - 1) <= _MASS + law.bands_error else f"bands and atoms hold {held:.9g}: {law.bands}"
+
+
+def transforms(law: fr.Law, eigenvalues: np.ndarray, moments: np.ndarray, bound: float) -> str:
+    """G and log_potential beside those of the matrix, and by series in exact moments far outside; R and S solve for such points.
+
+    Distribution functions that differ by ε move ∫ f dμ by ε times what f varies in all, 1/(z - x) by π/Im z.
+    """
+    low, high = law.hull
+    if not np.isfinite([low, high]).all():
+        return ""
+    width, reach = high - low or 1.0, max(abs(low), abs(high)) or 1.0
+    z = low + width * np.array([0.2 + 0.4j, 0.5 - 0.7j, 0.9 + 0.4j])
+    off = np.abs(law.cauchy(z) - np.mean(1 / (z[:, None] - eigenvalues), axis=1)) * np.abs(z.imag)
+    if not np.all(off <= _MATRIX * bound):
+        return f"G is {law.cauchy(z)} at {z}, off by {off} of the matrix"
+    x = np.array([low - 0.5 * width, high + 0.5 * width])
+    potential, seen = law.log_potential(x), np.mean(np.log(np.abs(x[:, None] - eigenvalues)), axis=1)
+    if not np.all(np.abs(potential - seen) <= _MATRIX * bound):
+        return f"log_potential {potential} at {x}, {seen} of the matrix"
+    return _inverted_outside(law, x) or (_far_series(law, moments, reach) if moments.size else "")
+
+
+def _inverted_outside(law: fr.Law, x: np.ndarray) -> str:
+    """R(G(x)) + 1/G(x) = x, and (1 + u)/(uS(u)) = x of u = xG(x) - 1, at points outside."""
+    g = np.real(law.cauchy(x))
+    found = law.r_transform(g) + 1 / g
+    if not np.all(np.abs(found - x) <= _SOLVED * np.abs(x).max()):
+        return f"R leads to {found} in place of {x}"
+    u = x * g - 1
+    if law.hull[0] < 0 or not np.all(u):
+        return ""
+    found = (1 + u) / (u * law.s_transform(u))
+    return "" if np.all(np.abs(found - x) <= _SOLVED * np.abs(x).max()) else f"S leads to {found} in place of {x}"
+
+
+def _far_series(law: fr.Law, moments: np.ndarray, reach: float) -> str:
+    """At z = 30 to 60 radii G = Σ m_k z^{-k-1}, U = log z - Σ m_k z^{-k}/k; R and S solve ψ(w) = Σ m_k w^k = u at w = 1/z."""
+    orders = np.arange(1, moments.size + 1)
+    scaled = moments / reach**orders
+    away = np.array([30.0, -40.0, 60.0])
+    terms, rest = scaled / away[:, None] ** orders, 2 * np.abs(1.0 / away) ** (moments.size + 1) + _LAST
+    z, u = reach * away, terms.sum(axis=1)
+    if not np.all(np.abs(law.cauchy(z) * z - 1 - u) <= rest):
+        return f"G far outside {law.cauchy(z)} at {z}, not {(1 + u) / z} by moments"
+    if not np.all(np.abs(law.log_potential(z) - np.log(np.abs(z)) + terms @ (1 / orders)) <= rest):
+        return f"log_potential far outside {law.log_potential(z)} at {z}"
+    if not np.all(np.abs(law.r_transform((1 + u) / z) * (1 + u) / z - u) <= 4 * rest):
+        return f"R far outside {law.r_transform((1 + u) / z)}, not {u * z / (1 + u)}"
+    if law.hull[0] < 0 or not np.all(u):
+        return ""
+    return "" if np.all(np.abs(law.s_transform(u) * u * z / (1 + u) - 1) <= 4 * rest / np.abs(u)) else "S far outside"
 
 
 def _reached(law: fr.Law, end: float, limit: float) -> float:

@@ -46,11 +46,11 @@ class Verdict:
     reason: str = ""
 
 
-def judged(case: Case, seed: int, limit: float = LIMIT) -> Verdict:
+def judged(case: Case, seed: int, limit: float = LIMIT, transforms: bool = True) -> Verdict:
     """The verdict on a case; its matrix is drawn by the seed, without a clock."""
     eigenvalues = np.sort(case.spectrum(SIZE, np.random.default_rng(seed)))
     refused = ""
-    for question, check in _questions(case, eigenvalues):
+    for question, check in _questions(case, eigenvalues, transforms):
         with _limited(limit):
             try:
                 wrong = check()
@@ -68,7 +68,7 @@ def judged(case: Case, seed: int, limit: float = LIMIT) -> Verdict:
     return Verdict("refused in part", refused) if refused else Verdict("right")
 
 
-def _questions(case: Case, eigenvalues: np.ndarray) -> Iterator[tuple[str, Callable[[], str]]]:
+def _questions(case: Case, eigenvalues: np.ndarray, transforms: bool) -> Iterator[tuple[str, Callable[[], str]]]:
     """Each has its own time; the law is built with the first."""
     made = cache(case.law)
     yield "law", lambda: checks.distribution(made(), eigenvalues, case.allowed)
@@ -77,6 +77,8 @@ def _questions(case: Case, eigenvalues: np.ndarray) -> Iterator[tuple[str, Calla
     yield "quantiles", lambda: checks.quantiles(made())
     yield "rise", lambda: checks.rising(made())
     yield "density", lambda: checks.density(made(), case.moments, case.smooth)
+    if transforms:
+        yield "transforms", lambda: checks.transforms(made(), eigenvalues, case.moments, case.allowed)
 
 
 @contextmanager
