@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from freeness.laws import EndSeries
+from freeness.laws import EndSeries, banded_law
+from freeness.laws.support import Bands
 from freeness.network import Activation, Dense, Gaussian, Network, activation
 from freeness.numerics import Solution
 from freeness.spectra import graph_law, network_graph
@@ -28,6 +29,18 @@ def test_beside_ends_solutions_are_those_that_are_followed_from_far_above(law, m
     assert found.converged.all() and len(asked) <= 10
     off = (np.abs(found.parameters - expected.parameters)[:-1] / np.abs(expected.parameters)[:-1]).max(axis=0)
     assert np.all(off <= 1e-12 + 1e-14 / np.sqrt(np.tile(distances, 4)) + 1e-5 * (found.height + expected.height > 0))
+
+
+def test_the_ends_beside_which_points_are_led_are_those_of_the_bands_once_they_are_known(law, monkeypatch):
+    low, high = law.hull
+    assert [series.end for series in law._known_ends()] == [low, high]
+    middle = (low + high) / 2
+    found = Bands(((low, middle), (1.1 * middle, high)), 0.0)
+    monkeypatch.setattr(banded_law, "bands_of", lambda law: found)
+    other = law.with_atoms(())
+    vars(other).pop("_known_bands", None)
+    assert len(other.bands) == 2
+    assert [series.end for series in other._known_ends()] == [low, middle, 1.1 * middle, high]
 
 
 def test_a_real_solution_is_the_one_of_a_gap_where_its_fields_fall(law):

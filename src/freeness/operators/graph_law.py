@@ -75,7 +75,7 @@ class GraphLaw(MatrixLaw):
     def _known_ends(self) -> list[EndSeries]:
         """Of the bands, or of the continuous part, where they have been found."""
         known = vars(self)
-        bands = known["_bands"].intervals if "_bands" in known else (known.get("continuous_hull"),)
+        bands = known["_known_bands"].intervals if "_known_bands" in known else (known.get("continuous_hull"),)
         return EndSeries.of([band for band in bands if band], [0.0, self._graph.floor, *(at for at, _ in self._atoms)])
 
     def _near(self, start: np.ndarray, target: np.ndarray) -> Solution:
