@@ -101,3 +101,17 @@ def test_a_potential_is_told_where_it_was_found():
         except fr.ConvergenceError:
             continue
         assert found == pytest.approx(nearer + mass * np.log(distance / 1e-11), rel=1e-3)
+
+
+def test_densities_that_are_rounding_of_a_pole_add_no_mass_beside_it(monkeypatch):
+    """An atom inside a band; the nearer of two densities is wrong by far, and not said to be."""
+    law, position, mass = LAWS["inside a band"]
+    x = position + np.array([-1e-9, -1e-12, 1e-12, 1e-9])
+    expected, own = law.cdf(x), type(law).density
+
+    def rounded(self, x, *, throw=True):
+        return np.where(np.abs(x - position) < 1e-7, 1e4, own(self, x, throw=throw))
+
+    monkeypatch.setattr(type(law), "density", rounded)
+    np.testing.assert_allclose(law.cdf(x), expected, rtol=0, atol=1e-7)
+    assert law.cdf(x[2]) - law.cdf(x[1]) == pytest.approx(mass, abs=1e-7)

@@ -24,6 +24,7 @@ _BLIND = 4e-9  # closer to an atom than this the potential loses digits: one in 
 _CLOSEST = 1e-12  # where it still has five
 _EVEN = 1e-8  # the same where the density follows a power law
 _LEAST_POWER, _MOST_POWER = 0.05, 20.0  # of the distance in the mass beside an atom
+_BORNE_OUT = 3.0  # times the mass between two distances, above which what a density tells of it is none
 _BETWEEN = 1e-5  # mass between distances that is more than rounding
 _SANDWICHED = (1e-14, 1e-11, 1e-9, 1e-7)  # distances, relative to the support, of points that a lost one lies between
 _FARTHEST = 0.3  # of its distance from 0, the farthest of these where it lies nearer to 0
@@ -253,9 +254,11 @@ class Law(Shown, Plotted, ABC):
         reached, density = read.reshape(2, *beside.shape)
         far: np.ndarray = reached[0]
         near: np.ndarray = reached[1]
-        with np.errstate(all="ignore"):
-            power = 1 + np.log(density[0] / density[1]) / np.log(reach[0] / reach[1])
-        power = np.clip(np.where(np.isnan(power), 1.0, power), _LEAST_POWER, _MOST_POWER)
+        power = _power(density, reach)
+        with np.errstate(all="ignore"):  # beside a pole the nearer density may be its rounding: mass that is not there
+            told = np.abs(_mass_of_power(density[1], reach[1], reach[0], power))
+        density[1] = np.where(told > _BORNE_OUT * np.abs(far - near) + _EVEN, density[0], density[1])
+        power = _power(density, reach)
         between = [
             _mass_of_power(density[i], reach[i], to, power) for i, to in ((0, distance), (1, distance), (0, reach[1]))
         ]
@@ -493,6 +496,13 @@ def checked(
             "move them off edges and atoms, or pass throw=False to get NaN there."
         )
     return np.where(known, values, np.nan)
+
+
+def _power(density: np.ndarray, reach: np.ndarray) -> np.ndarray:
+    """The power of the distance that the mass beside a point follows, by densities at two distances (2, points)."""
+    with np.errstate(all="ignore"):
+        power = 1 + np.log(density[0] / density[1]) / np.log(reach[0] / reach[1])
+    return np.clip(np.where(np.isnan(power), 1.0, power), _LEAST_POWER, _MOST_POWER)
 
 
 def _mass_of_power(
