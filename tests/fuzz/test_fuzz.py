@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import replace
 
 import numpy as np
@@ -12,7 +13,7 @@ from tests.fuzz import checks
 from tests.fuzz.cumulants import cumulants_of, moments_of, noncrossing, product_moments
 from tests.fuzz.polynomials import word_moment
 from tests.fuzz.trees import levels
-from tests.fuzz.verdict import counted, drawn, judged, run
+from tests.fuzz.verdict import Hung, _limited, counted, drawn, judged, run
 
 QUICK = {  # by kind and seed
     ("tree", 0): "0 2 6 7 12 19 20 22 27 29 30 31 32 35 38",
@@ -220,3 +221,11 @@ def test_a_fall_and_a_missing_mass_are_told():
     assert "falls" in checks.rising(falling)
     thin = Faulty(law, density=lambda x, **options: 0.5 * law.density(x, **options))
     assert "mass" in checks.rising(thin)
+
+
+def test_what_has_no_end_is_ended():
+    """Also where something catches every Exception."""
+    with pytest.raises(Hung), _limited(0.02):
+        while True:
+            with contextlib.suppress(Exception):
+                sum(range(1000))
