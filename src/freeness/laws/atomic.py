@@ -84,13 +84,14 @@ class AtomicLaw(Law):
 
     def cauchy(self, z: ArrayLike) -> Inexact[np.ndarray, "*points"]:
         points = np.asarray(z)
-        with np.errstate(divide="ignore", invalid="ignore"):  # infinite on an atom
-            return self._sum(lambda z_, x: 1.0 / (z_ - x), points.ravel()).reshape(points.shape)
+        return self._sum(lambda z_, x: 1.0 / (z_ - x), points.ravel()).reshape(points.shape)
 
     def boundary(self, x: Float[np.ndarray, " points"]) -> Boundary:
         z = x.astype(complex)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            g = self.cauchy(z)
         converged = ~np.isin(x, self.positions)
-        return Boundary(self.cauchy(z), self.potential(z), np.zeros(x.shape), converged)
+        return Boundary(g, self.potential(z), np.zeros(x.shape), converged)
 
     @cached_property
     def _weights(self) -> np.ndarray:

@@ -81,10 +81,7 @@ def moments_on_circle(
 
 
 def transform_on_axis(law: Law, values: ArrayLike, quantity: Literal["g", "u"]) -> np.ndarray:
-    """The other of g = G(z) and u = zG(z) - 1 at the real z outside the hull where one is given: z itself would lose digits.
-
-    By the curve's real axis, or by G where it has none.
-    """
+    """The real point z outside the hull with G(z) = g, or zG(z) - 1 = u; by the curve's real axis, or by G where it has none."""
     wanted = np.asarray(values, dtype=float)
     flat = wanted.ravel()
     found = np.full(flat.shape, np.nan)
@@ -97,8 +94,7 @@ def transform_on_axis(law: Law, values: ArrayLike, quantity: Literal["g", "u"]) 
             with np.errstate(all="ignore"):
                 point = curve.evaluate(parameters, 2)
             rising = point.margin > 0
-            other = point.u if quantity == "g" else point.g
-            found[here] = np.where(rising, other.value, np.nan)
+            found[here] = np.where(rising, point.z.value, np.nan)
     for lost in np.flatnonzero(np.isnan(found)):
         found[lost] = _by_cauchy(law, flat[lost], quantity)
     if np.isnan(found).any():
@@ -128,6 +124,4 @@ def _by_cauchy(law: Law, value: float, quantity: Literal["g", "u"]) -> float:
     near, far = np.log(_NEAREST), max(np.log(2 / abs(value)) - np.log(scale), 0.0) + 3.0
     if not excess(near) >= 0 or not excess(far) <= 0:
         return np.nan
-    z = float(end + side * scale * np.exp(brentq(excess, near, far, xtol=1e-14, rtol=1e-14)))
-    g = float(np.real(law.cauchy(z)))
-    return z * g - 1 if quantity == "g" else g
+    return float(end + side * scale * np.exp(brentq(excess, near, far, xtol=1e-14, rtol=1e-14)))

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from copy import copy
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import NamedTuple, Self
+from typing import Self
 
 import numpy as np
 from jaxtyping import Bool, Float, Inexact
@@ -50,14 +50,6 @@ class Branches:
         """Which of the points are met from the upper half-plane, where those of z are."""
         points, slope = self.x
         return (np.imag(points) > 0) | ((np.imag(points) == 0) & (np.real(slope) > 0))
-
-
-class _Circle(NamedTuple):
-    """A gap around a critical value, points of a circle in it about that, and G there."""
-
-    gap: float
-    points: np.ndarray
-    g: np.ndarray
 
 
 class ImageLaw(TransformLaw):
@@ -137,51 +129,34 @@ class ImageLaw(TransformLaw):
     def cauchy(self, z: ArrayLike) -> Inexact[np.ndarray, "*points"]:
         points = np.asarray(z)
         flat = points.ravel()
-        near, told, _ = self._told_around(flat)
-        if not near.all():
-            told[~near] = self._told_here(flat[~near])
-        return (told if np.iscomplexobj(flat) else np.real(told)).reshape(points.shape)
-
-    def _told_here(self, z: np.ndarray) -> np.ndarray:
-        """G by the points behind z."""
-        at = self.branches(z)
-        found, error, _ = beside_atoms(self._placed, _rounded(at, z), z, self._summed_cauchy(at), self._far_cauchy)
+        near, told = self._told_around(flat)
+        if near.any():
+            told[~near] = self.cauchy(flat[~near])
+            return (told if np.iscomplexobj(flat) else np.real(told)).reshape(points.shape)
+        at = self.branches(flat)
+        g = self._summed_cauchy(at)
+        found, error, _ = beside_atoms(self._placed, _rounded(at, flat), flat, g, self._far_cauchy)
         if (error > LOST * np.abs(found)).any():
             raise ConvergenceError(
                 f"expected G off the atoms of {self!r}, got points so near to one that rounding decides over it; move them away."
             )
-        return found
+        return (found if np.iscomplexobj(g) else np.real(found)).reshape(points.shape)
 
-    def _told_around(self, z: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Which points lie near a critical value in a gap; G and its slope there by Cauchy's formula over a circle in the gap."""
-        near, told = np.zeros(z.shape, bool), np.zeros((2, *z.shape), complex)
-        for critical, reach in self._critical_reaches:
-            if not (np.abs(z - critical) <= _CLOSE * reach).any():
-                continue
-            around = self._circles[critical]
-            here = np.abs(z - critical) <= (_CLOSE * around.gap or -1.0)
-            away = around.points / (around.points - (z[here] - critical)[:, None])
-            told[:, here] = np.mean([around.g * away, around.g * away**2 / around.points], axis=2)
-            near |= here
-        return near, *told
-
-    @cached_property
-    def _critical_reaches(self) -> list[tuple[complex, float]]:
-        """Critical values and how far from them the support extends, in no gap more; none of an unbounded law."""
-        values = self.criticals.tolist()
-        ends = np.array(self.hull) if values else np.empty(0)
-        return [(value, float(np.abs(ends - value).max())) for value in values if np.isfinite(ends).all()]
-
-    @cached_property
-    def _circles(self) -> dict[complex, _Circle]:
-        """Around the critical values."""
-        found: dict[complex, _Circle] = {}
-        low, high = np.array(self.support).T
-        for critical in self.criticals.tolist():
-            gap = float(np.abs(critical - np.clip(np.real(critical), low, high)).min())
-            points = gap / 4 * np.exp(2j * np.pi * (np.arange(_AROUND) + 0.5) / _AROUND)
-            found[critical] = _Circle(gap, points, self._told_here(critical + points) if gap > 0 else points)
-        return found
+    def _told_around(self, z: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Which points lie near a critical value in a gap, and G there by Cauchy's formula over a circle in the gap."""
+        near, told = np.zeros(z.shape, bool), np.zeros(z.shape, complex)
+        for critical in self.criticals:
+            asked = np.abs(z - critical) <= _CLOSE * np.abs(np.array(self.hull) - critical).max()
+            if asked.any() and np.isfinite(self.hull).all():
+                low, high = np.array(self.support).T
+                gap = np.abs(critical - np.clip(np.real(critical), low, high)).min()
+                here = asked & (np.abs(z - critical) <= _CLOSE * gap) & (gap > 0)
+                circle = gap / 4 * np.exp(2j * np.pi * (np.arange(_AROUND) + 0.5) / _AROUND)
+                if here.any():
+                    g = self.cauchy(critical + circle)
+                    told[here] = np.mean(g * circle / (circle - (z[here] - critical)[:, None]), axis=1)
+                    near |= here
+        return near, told
 
     def _summed_cauchy(self, at: Branches) -> np.ndarray:
         g = self.law.cauchy(at.x[0])
@@ -195,18 +170,6 @@ class ImageLaw(TransformLaw):
             return np.full(z.shape, np.nan)
 
     def transforms(self, z: Inexact[np.ndarray, "*points"]) -> tuple[Transform, Transform]:
-        near, told, slope = self._told_around(z)
-        if not near.any():
-            return self._transforms_here(z)
-        found = np.empty((2, 2, z.size), complex)
-        told = np.where(np.imag(z) == 0, np.conj(np.real(told) + 0j), told)  # from above Im G is -0
-        found[:, :, near] = np.array([[told, slope], [z * told - 1, told + z * slope]])[:, :, near]
-        if not near.all():
-            found[:, :, ~near] = self._transforms_here(z[~near])
-        (g, dg), (u, du) = found if np.iscomplexobj(z) else np.real(found)
-        return (g, dg), (u, du)
-
-    def _transforms_here(self, z: np.ndarray) -> tuple[Transform, Transform]:
         at = self.branches(z)
         g, dg, u, du = _seen(at, lambda x: [v for pair in self._inner.transforms(x) for v in pair])
         summed = [
@@ -240,12 +203,7 @@ class ImageLaw(TransformLaw):
 
         g, error, told = beside_atoms(self._placed, _rounded(at, z), z, found.g, far)
         known = found.converged & np.isfinite(g) & np.isfinite(error)
-        error = np.where(told, error, np.maximum(error, found.error))
-        near, around, _ = self._told_around(z)
-        if near.any():
-            g, known = np.where(near, np.real(around), g), known | (near & np.isfinite(found.potential))
-            error = np.where(near, LAST_DIGIT * np.abs(g), error)
-        return replace(found, g=g, error=error, converged=known)
+        return replace(found, g=g, error=np.where(told, error, np.maximum(error, found.error)), converged=known)
 
     def _boundary(self, z: np.ndarray, at: Branches) -> Boundary:
         """Real points are approached from the half-plane that their slope says, the others lie off the axis."""

@@ -445,22 +445,23 @@ class Law(Shown, Plotted, ABC):
         return free_cumulants(self.moments(order))
 
     def r_transform(self, g: ArrayLike) -> Float[np.ndarray, "*points"]:
-        """R(g) = G⁻¹(g) - 1/g = u/g at real g ≠ 0 that G takes outside the support.
+        """R(g) = G⁻¹(g) - 1/g at real g ≠ 0 that G takes outside the support.
 
         Args:
             g: real values, any shape.
         """
-        return transform_on_axis(self, g, "g") / np.asarray(g, dtype=float)
+        return transform_on_axis(self, g, "g") - 1.0 / np.asarray(g, dtype=float)
 
     def s_transform(self, u: ArrayLike) -> Float[np.ndarray, "*points"]:
-        """S(u) = (1+u)/(u·w) = G(w)/u with wG(w) - 1 = u, at real u ≠ 0 that zG(z) - 1 takes outside the support.
+        """S(u) = (1+u)/(u·w) with wG(w) - 1 = u, at real u ≠ 0 that zG(z) - 1 takes outside the support.
 
         Args:
             u: real values, any shape.
         """
         if self.lower_bound < 0 and self.hull[0] < 0:
             raise InputError(f"expected a law on [0, ∞) for the S-transform, got {self!r} on {self.hull}.")
-        return transform_on_axis(self, u, "u") / np.asarray(u, dtype=float)
+        values = np.asarray(u, dtype=float)
+        return (1 + values) / (values * transform_on_axis(self, values, "u"))
 
     def log_potential(self, x: ArrayLike) -> Float[np.ndarray, "*points"]:
         """∫ log|x - t| dμ(t) at real x.

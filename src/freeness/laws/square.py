@@ -10,8 +10,11 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float, Inexact
 
+from freeness.laws.curve import Transform
 from freeness.laws.image_law import Branches, ImageLaw
 from freeness.laws.law import Boundary, Law, require_laws
+
+_NEAR = 1e-7  # of the gap of X² at 0: a tangent there is right to its square, and its slope to a few millionths
 
 
 @dataclass(frozen=True)
@@ -59,9 +62,15 @@ class Square(ImageLaw):
     def branches(self, z: Inexact[np.ndarray, "*points"]) -> Branches:
         s, sign = np.sqrt(z.astype(complex)), np.array([[1.0], [-1.0]])
         half = np.full((2, z.size), 0.5)
-        with np.errstate(divide="ignore", invalid="ignore"):  # at 0 all is NaN, unless it lies in a gap
-            slope = sign / (2 * s)
-            return Branches((sign * s, slope), (slope, -sign / (4 * s * z)), delta=(half, 0 * half))
+        return Branches((sign * s, sign / (2 * s)), (sign / (2 * s), -sign / (4 * s * z)), delta=(half, 0 * half))
+
+    def transforms(self, z: Inexact[np.ndarray, "*points"]) -> tuple[Transform, Transform]:
+        """As of any image; where 0 lies beside the support of X, by a tangent there: differences over √z would lose digits."""
+        low, high = self.law.hull
+        floor = _NEAR * max(low, -high, 0.0) ** 2
+        at = np.where(np.abs(z) < floor, floor, z)
+        (g, dg), (u, du) = super().transforms(at)
+        return (g + dg * (z - at), dg), (u + du * (z - at), du)
 
     def gained(self, z: Inexact[np.ndarray, "*points"]) -> complex:
         """log(z - x²) = log(√z - x) + log(-√z - x) + iπ, the second from below."""
